@@ -1,0 +1,239 @@
+"""How every kernel is compiled: the only place where ``njit`` options live.
+
+Numba's own disk cache has three defects that a measuring tool cannot live with (numba#10821, and read in
+``numba/core/caching.py`` of 0.68): its key knows nothing of the compile flags; a function is not recompiled when a
+function that it *calls*, in another file, has changed; and two processes that save at the same moment can leave an
+index that points at the other one's code. `_Store` therefore keeps one file for each key, with no index, and the key
+holds everything that decides the machine code.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import functools
+import hashlib
+import os
+import pickle
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+import numba
+import numpy as np
+from numba.core import caching, config
+from numba.core.dispatcher import Dispatcher
+
+OPTIONS: dict[str, Any] = {
+    "nogil": True,  # a kernel never touches Python objects, so threads may run it side by side
+    "error_model": "numpy",  # no branch before each division; kernels check their divisors themselves
+    "boundscheck": False,  # the Python wrapper validates once, at the border
+    "fastmath": False,  # a variant that may reorder floating point says so, and states its tolerance
+}
+
+CompileListener = Callable[[str, float], None]
+
+
+
+def cache_root() -> Path:
+    """Return the folder of compiled kernels: ``$WORKBENCH_CACHE``, else ``~/.cache/kernel-workbench``."""
+    chosen = os.environ.get("WORKBENCH_CACHE")
+    if chosen:
+        return Path(chosen) / "compiled"
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "kernel-workbench" / "compiled"
+
+
+@functools.cache
+def source_hash(file: str) -> str:
+    """Hash the source of `file` and of every file below the same top-level package that it imports, however far.
+
+    Numba inlines callees into the machine code of their caller, so any of them may have changed it. Read from the
+    ``import`` statements, without running anything.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(_imported_files(Path(file))):
+        digest.update(str(path).encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _imported_files(start: Path) -> set[Path]:
+    """Return `start` and the files that it imports, directly or not, from its own top-level package."""
+    package = start.parent
+    while (package / "__init__.py").exists():
+        package = package.parent  # ends at the folder that holds the top-level package
+    found: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        with contextlib.suppress(SyntaxError, ValueError):
+            for node in ast.walk(ast.parse(path.read_bytes())):
+                waiting += [file for name in _names_imported(node) for file in _module_files(package, name)]
+    return found
+
+
+def _names_imported(node: ast.AST) -> list[str]:
+    """Return the dotted names that an import statement may refer to; relative imports are not used in this project."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return []
+
+
+def _module_files(package: Path, name: str) -> list[Path]:
+    """Return the file of the module called `name`. A package's own ``__init__`` holds no compiled code here."""
+    file = package.joinpath(*name.split(".")).with_suffix(".py")
+    return [file] if file.is_file() else []
+
+
+def environment_key() -> tuple[str, ...]:
+    """Return everything outside the source that decides the machine code: versions, target, NUMBA_* settings."""
+    settings = sorted(
+        f"{name}={value}"
+        for name, value in os.environ.items()
+        if name.startswith("NUMBA_") and name not in ("NUMBA_CACHE_DIR", "NUMBA_DEBUG_CACHE")
+    )
+    return (
+        sys.version.split()[0],
+        numba.__version__,
+        llvmlite.__version__,
+        np.__version__,
+        str(config.OPT),
+        *settings,
+    )
+
+
+class _Store:
+    """One file for each key; written beside its place and moved there, so a reader never sees half a file."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def _path(self, key: tuple[Any, ...]) -> Path:
+        name = hashlib.sha256(repr(key).encode()).hexdigest()[:40]
+        return self._folder / f"{name}.nbc"
+
+    def load(self, key: tuple[Any, ...]) -> Any:
+        try:
+            return pickle.loads(self._path(key).read_bytes())
+        except Exception:  # absent, cut short or from another build: all of them mean "compile anew"
+            return None
+
+    def save(self, key: tuple[Any, ...], data: Any) -> None:
+        path = self._path(key)
+        with contextlib.suppress(OSError):  # a full or read-only disk costs a compilation next time, nothing more
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle, scratch = tempfile.mkstemp(dir=self._folder, prefix="writing-")
+            try:
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(caching.dumps(data))
+                os.replace(scratch, path)
+            except BaseException:
+                os.unlink(scratch)
+                raise
+
+    def flush(self) -> None:
+        for file in self._folder.glob("*.nbc"):
+            file.unlink(missing_ok=True)
+
+
+class _Locator(caching._CacheLocator):  # type: ignore[misc]
+    """Numba asks its locator where the cache lies; ours is always the same folder, and the key does the rest."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def ensure_cache_path(self) -> None:
+        pass  # `_Store.save` makes the folder, and survives when it cannot
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return ""
+
+    def get_disambiguator(self) -> str:
+        return ""
+
+
+class KernelCache(caching.FunctionCache):  # type: ignore[misc]
+    """A compiled-code cache whose key holds sources (callees too), flags, target and versions."""
+
+    def __init__(self, py_func: Callable[..., Any], options: dict[str, Any]):
+        folder = cache_root()
+        self._name = f"{py_func.__module__}.{py_func.__qualname__}"
+        self._py_func = py_func
+        self._impl = caching.CompileResultCacheImpl.__new__(caching.CompileResultCacheImpl)
+        self._impl._lineno = py_func.__code__.co_firstlineno
+        self._impl._locator = _Locator(folder)
+        self._cache_path = str(folder)
+        self._cache_file = _Store(folder)
+        self._flags = repr(sorted(options.items()))
+        self.enable()
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        code = self._py_func.__code__
+        return (
+            self._name,
+            code.co_filename,
+            code.co_firstlineno,
+            source_hash(code.co_filename),
+            str(sig),
+            codegen.magic_tuple(),
+            self._flags,
+            environment_key(),
+        )
+
+
+def kernel_jit(function: Callable[..., Any] | None = None, **overrides: Any) -> Any:
+    """Compile a kernel function with the project's options, cached on disk under a key that holds every flag.
+
+    Use it as ``@kernel_jit`` or ``@kernel_jit(fastmath=True)``. `overrides` go to ``numba.njit`` as they are and
+    become part of the cache key. A function with a closure is compiled in memory only: what it closes over has no
+    stable name across processes.
+    """
+    if function is None:
+        return functools.partial(kernel_jit, **overrides)
+    options = {**OPTIONS, **overrides}
+    dispatcher = numba.njit(**options)(function)
+    if function.__closure__ is None and Path(function.__code__.co_filename).is_file():
+        dispatcher._cache = KernelCache(function, options)
+    return dispatcher
+
+
+@contextlib.contextmanager
+def compile_listener(listener: CompileListener) -> Iterator[None]:
+    """Call ``listener(function_name, seconds)`` for each function that Numba compiles inside the ``with`` block.
+
+    Loading from the disk cache is not compiling and is not told.
+    """
+    from numba.core import event
+
+    class Listener(event.Listener):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.started: list[float] = []
+
+        def on_start(self, told: Any) -> None:
+            self.started.append(time.perf_counter())
+
+        def on_end(self, told: Any) -> None:
+            seconds = time.perf_counter() - self.started.pop()
+            if not self.started:  # only the outermost: a callee's time is part of its caller's
+                listener(told.data["dispatcher"].py_func.__qualname__, seconds)
+
+    with event.install_listener("numba:compile", Listener()):
+        yield
+
+
+def signature_count(dispatcher: Dispatcher) -> int:
+    """Return how many signatures of `dispatcher` are compiled: it must not grow while a kernel is timed."""
+    return len(dispatcher.signatures)
