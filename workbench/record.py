@@ -1,0 +1,246 @@
+"""The typed, versioned records: the only thing that crosses a process, a machine or a night.
+
+Every record is one JSON object with a ``schema`` of the form ``workbench/<kind>/<version>``. Reading is strict (unknown
+fields are refused), so that a file of another version is told and never half understood. The JSON Schemas that are
+generated from these models lie in ``docs/schemas/``; a test holds them in step.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import uuid
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+VERSION = 1
+
+
+class Frozen(BaseModel):
+    """A part of a record."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class Verdict(StrEnum):
+    """What a comparison says, and nothing between."""
+
+    FASTER = "FASTER"
+    SLOWER = "SLOWER"
+    UNCHANGED = "UNCHANGED"
+    UNRESOLVED = "UNRESOLVED"
+    ENVIRONMENT_INVALID = "ENVIRONMENT INVALID"
+
+
+class Clock(Frozen):
+    """What one reading of the clock is worth."""
+
+    source: Literal["tsc", "clock_gettime"]
+    ns_per_tick: float = Field(gt=0)
+    cost_ns: float = Field(ge=0, description="what one stamp costs")
+    step_ns: float = Field(ge=0, description="the smallest advance that was seen")
+    invariant: bool = Field(description="constant_tsc and nonstop_tsc both hold")
+
+    @property
+    def floor_ns(self) -> float:
+        """Return the smallest latency that has an honest percentile: the clock's cost plus two steps."""
+        return self.cost_ns + 2 * self.step_ns
+
+
+class Machine(Frozen):
+    """Where a record was made. `hardware_key` partitions history; versions are metadata, so an upgrade shows as a step."""
+
+    hardware_key: str = Field(description="stable hash of CPU model, core count, caches and hypervisor")
+    host: str
+    cpu_model: str
+    microcode: str | None = None
+    cores: int
+    caches: dict[str, int] = Field(default_factory=dict, description="size in bytes by name, as L1d, L2, L3")
+    hypervisor: str | None = None
+    linux: str
+    governor: str | None = None
+    turbo: bool | None = None
+    smt: bool | None = None
+    memory_bytes: int
+    cgroup_cpus: float | None = Field(None, description="the CPU limit of the control group, in cores")
+    cgroup_memory_bytes: int | None = None
+    load_1min: float
+    temperature_c: float | None = None
+    versions: dict[str, str] = Field(description="python, numpy, numba, llvmlite, llvm, workbench")
+    target_cpu: str = Field(description="what LLVM compiles for")
+    target_features_hash: str
+    numba_settings: dict[str, str] = Field(default_factory=dict)
+    git_revision: str | None = None
+    git_dirty: bool | None = None
+
+
+class Noise(Frozen):
+    """What disturbed a timed run, read before and after it."""
+
+    steal_ticks: int = 0
+    involuntary_switches: int = 0
+    migrations: int = 0
+    major_faults: int = 0
+
+
+class Side(Frozen):
+    """One timed run of one variant: a place in a block."""
+
+    variant: str = Field(description="kernel/variant")
+    place: int = Field(description="where in the block's order it ran, from 0")
+    operations: int = Field(gt=0)
+    elapsed_ns: int = Field(ge=0, description="whole run without a probe")
+    histogram: str | None = Field(None, description="latencies of an instrumented run, HdrHistogram V2, base64")
+    counters: dict[str, int] = Field(default_factory=dict)
+    noise: Noise = Noise()
+
+
+class Block(Frozen):
+    """One order-balanced group of timed runs inside a replicate."""
+
+    replicate: int
+    index: int
+    sides: list[Side]
+
+
+class Replicate(Frozen):
+    """One fresh process that compiled, warmed up, then measured."""
+
+    index: int
+    core: int | None = Field(description="the core it was pinned to; None where pinning is not possible")
+    clock: Clock
+    started: datetime.datetime
+    compile_s: dict[str, float] = Field(default_factory=dict, description="by kernel/variant; 0 when from the cache")
+    code_hash: dict[str, str] = Field(default_factory=dict, description="machine code by kernel/variant")
+    peak_rss_bytes: int
+    allocations: dict[str, int] = Field(default_factory=dict, description="NRT allocations of one timed run, by variant")
+    blocks: list[Block]
+
+
+class Result(Frozen):
+    """One figure with its interval."""
+
+    kernel: str
+    variant: str
+    metric: str = Field(description="service_time, throughput, peak_rss, ...")
+    statistic: str = Field(description="p50, p99, p999, mean, batch_mean, max, ...")
+    unit: str
+    value: float
+    low: float | None
+    high: float | None
+    samples: int
+    bound: Literal["value", "upper"] = Field("value", description="upper: below the clock's floor, so only a bound")
+
+
+class Comparison(Frozen):
+    """B against A on one metric: `ratio` is B over A of the cost, so below 1 means that B is faster."""
+
+    a: str
+    b: str
+    metric: str
+    statistic: str
+    ratio: float
+    low: float
+    high: float
+    margin: float = Field(description="the relative change that counts, as 0.03")
+    verdict: Verdict
+    blocks: int
+    replicates: int
+    blocks_needed: int | None = Field(None, description="how many blocks would settle it, when UNRESOLVED")
+    reason: str = ""
+
+
+class Workload(Frozen):
+    """What was fed in: enough to make it again."""
+
+    name: str
+    content: str = Field(description="lobster, itch, databento, recording or synthetic")
+    events: int
+    symbols: int
+    sha256: str = Field(description="of the EVENT array's bytes")
+    seed: int | None = None
+    source: str | None = Field(None, description="file name, without its folder")
+
+
+class Record(Frozen):
+    """What is stored: a kind, a version, a machine, a time."""
+
+    kind: ClassVar[str]
+    schema_name: str = Field("", alias="schema")
+    record_id: str = Field(default_factory=lambda: uuid.uuid4().hex)
+    created: datetime.datetime = Field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+    machine: Machine
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, ser_json_inf_nan="null")
+
+    def model_post_init(self, context: Any) -> None:
+        """Fill the schema in, or refuse one of another kind or version."""
+        expected = f"workbench/{self.kind}/{VERSION}"
+        if not self.schema_name:
+            object.__setattr__(self, "schema_name", expected)
+        elif self.schema_name != expected:
+            raise ValueError(f"schema {self.schema_name!r} is not {expected!r}")
+
+    def to_json(self) -> str:
+        """Return the record as one line of JSON."""
+        return self.model_dump_json(by_alias=True)
+
+
+class Run(Record):
+    """Some variants measured, interleaved, on one workload."""
+
+    kind: ClassVar[str] = "run"
+    workload: Workload
+    parameters: dict[str, dict[str, int]] = Field(default_factory=dict, description="by kernel")
+    results: list[Result]
+    comparisons: list[Comparison] = Field(default_factory=list)
+    replicates: list[Replicate] = Field(default_factory=list)
+    duration_s: float = Field(0.0, ge=0)
+
+
+class ProfileRecord(Record):
+    """Where one variant spends: counters by source line. Its artefacts are files, named here."""
+
+    kind: ClassVar[str] = "profile"
+    variant: str
+    profile_kind: Literal["cpu", "memory", "cache", "system"]
+    results: list[dict[str, Any]] = Field(default_factory=list, description="one row a source line")
+    overhead: dict[str, float] = Field(default_factory=dict)
+    artefacts: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
+
+
+RECORDS: dict[str, type[Record]] = {record.kind: record for record in (Run, ProfileRecord)}
+
+
+class RecordError(ValueError):
+    """A record could not be read: one sentence that says which file, where in it, and what is wrong."""
+
+
+def from_json(text: str | bytes, where: str = "record") -> Record:
+    """Parse a record of any kind. Raises RecordError with one sentence that names `where` and the field."""
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise RecordError(f"{where} is not JSON ({error}): make it again or restore it from a copy") from None
+    schema = raw.get("schema") if isinstance(raw, dict) else None
+    parts = schema.split("/") if isinstance(schema, str) else []
+    if len(parts) != 3 or parts[0] != "workbench" or parts[1] not in RECORDS:
+        kinds = ", ".join(RECORDS)
+        raise RecordError(f"{where} has schema {schema!r}: expected workbench/KIND/{VERSION} with KIND of {kinds}")
+    if parts[2] != str(VERSION):
+        raise RecordError(f"{where} has version {parts[2]} of {parts[1]}, this program reads {VERSION}: update it")
+    try:
+        return RECORDS[parts[1]].model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise RecordError(f"{where}: field {field or '(all)'} is wrong: {first['msg']}") from None
+
+
+def read(path: Path) -> Record:
+    """Read the record in the file `path`. Raises RecordError; OSError where the file cannot be opened."""
+    return from_json(path.read_bytes(), str(path))
