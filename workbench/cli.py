@@ -5,6 +5,7 @@ A verb is imported only when it is used, so that ``workbench --help`` answers at
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 import sys
@@ -18,31 +19,30 @@ _COMMANDS = Path(__file__).with_name("commands")
 
 
 class Verbs(click.Group):
-    """The verbs are the files of ``workbench/commands``: ``run_job.py`` is ``run-job``. First line of its docstring: help."""
+    """The verbs are the files of ``workbench/commands``: ``run_job.py`` is ``run-job``, and the docstring's first line is its help."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Return the verbs in alphabetical order."""
-        return sorted(file.stem.rstrip("_").replace("_", "-") for file in _COMMANDS.glob("[a-z]*.py"))
+        return sorted(_files())
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Import the verb's file and return its ``command``."""
-        stem = name.replace("-", "_")
-        for candidate in (stem, f"{stem}_"):  # `import.py` and the like cannot be imported: they end in "_"
-            if (_COMMANDS / f"{candidate}.py").is_file():
-                module = importlib.import_module(f"workbench.commands.{candidate}")
-                command: click.Command = module.command
-                return command
-        return None
+        file = _files().get(name)
+        if file is None:
+            return None
+        command: click.Command = importlib.import_module(f"workbench.commands.{file.stem}").command
+        return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs with the first line of each file's docstring, without importing any."""
-        rows = []
-        for verb in self.list_commands(context):
-            file = next(_COMMANDS.glob(f"{verb.replace('-', '_')}*.py"))
-            first = file.read_text(encoding="utf-8").split('"""')[1].strip().splitlines()[0]
-            rows.append((verb, first))
+        summaries = {verb: ast.get_docstring(ast.parse(file.read_bytes())) or "" for verb, file in _files().items()}
         with formatter.section("Verbs"):
-            formatter.write_dl(rows)
+            formatter.write_dl([(verb, summary.splitlines()[0]) for verb, summary in sorted(summaries.items())])
+
+
+def _files() -> dict[str, Path]:
+    """Return the verbs and their files."""
+    return {file.stem.replace("_", "-"): file for file in _COMMANDS.glob("[a-z]*.py")}
 
 
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
