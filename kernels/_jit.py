@@ -38,7 +38,6 @@ OPTIONS: dict[str, Any] = {
 CompileListener = Callable[[str, float], None]
 
 
-
 def cache_root() -> Path:
     """Return the folder of compiled kernels: ``$WORKBENCH_CACHE``, else ``~/.cache/kernel-workbench``."""
     chosen = os.environ.get("WORKBENCH_CACHE")
@@ -107,7 +106,7 @@ def environment_key() -> tuple[str, ...]:
         numba.__version__,
         llvmlite.__version__,
         np.__version__,
-        str(config.OPT),
+        str(config.OPT),  # type: ignore[attr-defined]
         *settings,
     )
 
@@ -135,7 +134,7 @@ class _Store:
             handle, scratch = tempfile.mkstemp(dir=self._folder, prefix="writing-")
             try:
                 with os.fdopen(handle, "wb") as stream:
-                    stream.write(caching.dumps(data))
+                    stream.write(caching.dumps(data))  # type: ignore[attr-defined]
                 os.replace(scratch, path)
             except BaseException:
                 os.unlink(scratch)
@@ -176,7 +175,7 @@ class KernelCache(caching.FunctionCache):  # type: ignore[misc]
         self._impl._lineno = py_func.__code__.co_firstlineno
         self._impl._locator = _Locator(folder)
         self._cache_path = str(folder)
-        self._cache_file = _Store(folder)
+        self._cache_file = _Store(folder)  # type: ignore[assignment]
         self._flags = repr(sorted(options.items()))
         self.enable()
 

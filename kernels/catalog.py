@@ -109,7 +109,7 @@ class Variant:
 
 
 class Instance:
-    """The state of one variant, with the protocol that is the same for all: reset, snapshot, restore, export, import."""
+    """The state of one variant, with one protocol for all: reset, snapshot, restore, export, import."""
 
     def __init__(self, variant: Variant, parameters: Mapping[str, int], state: State, probe: Probe | None):
         self.variant = variant
@@ -262,7 +262,7 @@ def _modules_in(package: str, *, packages: bool = False) -> list[ModuleType]:
 
 
 def _parents_first(kernel: str, found: Mapping[str, Variant]) -> dict[str, Variant]:
-    """Order variants so that each stands after its parent; peers last. Raises ValueError for a parent that is absent."""
+    """Order variants: each after its parent, peers last. Raises ValueError for a parent that is absent."""
     ordered: dict[str, Variant] = {}
     waiting = sorted(found.values(), key=lambda variant: (variant.peer, variant.name))
     while waiting:

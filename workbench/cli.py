@@ -19,7 +19,7 @@ _COMMANDS = Path(__file__).with_name("commands")
 
 
 class Verbs(click.Group):
-    """The verbs are the files of ``workbench/commands``: ``run_job.py`` is ``run-job``, and the docstring's first line is its help."""
+    """The verbs are the files of ``workbench/commands``: ``run_job.py`` is ``run-job``; its docstring is its help."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Return the verbs in alphabetical order."""

@@ -35,7 +35,7 @@ def data_folder() -> Path:
 
 
 @contextlib.contextmanager
-def replacing(path: Path, mode: str = "wb") -> Iterator[IO[bytes] | IO[str]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a scratch file beside `path` that takes its place when the block ends well, and vanishes when it does not.
 
     Raises InputError when the folder cannot be written, WorkbenchError when the disk is full; `path` is then as it was.
@@ -44,7 +44,7 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[bytes] | IO[str]]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".writing")
-        with os.fdopen(handle, mode, encoding=None if "b" in mode else "utf-8") as stream:
+        with os.fdopen(handle, "wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -52,7 +52,8 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[bytes] | IO[str]]:
         os.replace(scratch, path)
         scratch = None
     except PermissionError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}): choose a folder that you may write to") from None
+        why = error.strerror
+        raise InputError(f"{path} cannot be written ({why}): choose a folder that you may write to") from None
     except (FileExistsError, NotADirectoryError):
         raise InputError(f"{path} cannot be written: a part of that path is a file, not a folder") from None
     except OSError as error:
@@ -65,11 +66,10 @@ def replacing(path: Path, mode: str = "wb") -> Iterator[IO[bytes] | IO[str]]:
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path`, whole or not at all."""
-    with replacing(path, "w") as stream:
-        stream.write(text)  # type: ignore[arg-type]
+    write_bytes(path, text.encode())
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all."""
     with replacing(path) as stream:
-        stream.write(data)  # type: ignore[arg-type]
+        stream.write(data)

@@ -51,7 +51,10 @@ class Clock(Frozen):
 
 
 class Machine(Frozen):
-    """Where a record was made. `hardware_key` partitions history; versions are metadata, so an upgrade shows as a step."""
+    """Where a record was made.
+
+    `hardware_key` partitions history; versions are metadata, so that an upgrade shows as a step.
+    """
 
     hardware_key: str = Field(description="stable hash of CPU model, core count, caches and hypervisor")
     host: str
@@ -116,7 +119,7 @@ class Replicate(Frozen):
     compile_s: dict[str, float] = Field(default_factory=dict, description="by kernel/variant; 0 when from the cache")
     code_hash: dict[str, str] = Field(default_factory=dict, description="machine code by kernel/variant")
     peak_rss_bytes: int
-    allocations: dict[str, int] = Field(default_factory=dict, description="NRT allocations of one timed run, by variant")
+    allocations: dict[str, int] = Field(default_factory=dict, description="NRT allocations of a timed run, by variant")
     blocks: list[Block]
 
 
