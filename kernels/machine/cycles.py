@@ -2,7 +2,7 @@
 
 ``llvm.readcyclecounter`` is ``rdtsc`` on x86-64 and the virtual counter register on aarch64 (untested there). It is
 not a serializing instruction: a stamp may move by a few instructions. On some virtual machines the counter advances in
-steps (26 ticks, 10 ns, seen on one): `workbench.measure.clock` measures step and cost and stores both beside each result.
+steps of several nanoseconds: `workbench.measure.clock` measures step and cost and stores both beside each result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 @intrinsic  # type: ignore[untyped-decorator]
 def read_cycles(typingctx: Any) -> Any:
-    """Return the time-stamp counter as int64 ticks. Costs about 10 ns on a virtual machine, 7 on bare metal."""
+    """Return the time-stamp counter as int64 ticks. Constant-rate on every x86-64 of the last decade."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         function = builder.module.declare_intrinsic("llvm.readcyclecounter", (), ir.FunctionType(ir.IntType(64), []))
