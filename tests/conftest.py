@@ -1,0 +1,28 @@
+"""What all tests share: no test touches the home folder of the person who runs it."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REAL_DATA = Path(os.environ.get("WORKBENCH_DATA", "/nonexistent"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_home(tmp_path_factory):
+    """Keep results in a scratch folder. Compiled code stays in the real cache: compiling is most of the tests' time."""
+    before = os.environ.get("WORKBENCH_HOME")
+    os.environ["WORKBENCH_HOME"] = str(tmp_path_factory.mktemp("home"))
+    yield
+    if before is None:
+        del os.environ["WORKBENCH_HOME"]
+    else:
+        os.environ["WORKBENCH_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real market data, or skip by name where there is none."""
+    if not REAL_DATA.is_dir():
+        pytest.skip("no real market data: WORKBENCH_DATA names no folder")
+    return REAL_DATA

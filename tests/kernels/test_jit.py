@@ -1,0 +1,113 @@
+"""The disk cache of compiled kernels: its key holds sources, callees, flags and settings, and it survives damage."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from kernels import _jit
+
+PROGRAM = """
+import sys
+from kernels._jit import compile_listener
+compiled = []
+with compile_listener(lambda name, seconds: compiled.append(name)):
+    from subject.outer import outer
+    print(outer(3), *compiled)
+"""
+
+
+@pytest.fixture
+def subject(tmp_path):
+    """A package of a user: `outer` calls `inner`, which lies in another file."""
+    package = tmp_path / "subject"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "inner.py").write_text(
+        "from kernels._jit import kernel_jit\n\n@kernel_jit\ndef inner(x):\n    return x + 1\n"
+    )
+    (package / "outer.py").write_text(
+        textwrap.dedent(
+            """\
+            from kernels._jit import kernel_jit
+            from subject.inner import inner
+
+            @kernel_jit
+            def outer(x):
+                return inner(x) * 2
+            """
+        )
+    )
+    return package
+
+
+def run(subject: Path, **settings: str) -> list[str]:
+    """Run PROGRAM in a fresh process and return what it printed: the result, then what was compiled."""
+    environment = {
+        **os.environ,
+        "WORKBENCH_CACHE": str(subject.parent / "cache"),
+        "PYTHONPATH": str(subject.parent),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **settings,
+    }
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_a_second_process_compiles_nothing(subject):
+    assert run(subject) == ["8", "outer"]
+    assert run(subject) == ["8"]
+
+
+def test_a_changed_callee_in_another_file_is_compiled_anew(subject):
+    run(subject)
+    inner = subject / "inner.py"
+    inner.write_text(inner.read_text().replace("x + 1", "x + 2"))
+    assert run(subject) == ["10", "outer"]
+
+
+def test_a_compile_setting_is_part_of_the_key(subject):
+    run(subject)
+    assert run(subject, NUMBA_OPT="1") == ["8", "outer"]
+    assert run(subject, NUMBA_OPT="1") == ["8"]
+
+
+def test_other_options_are_another_entry(tmp_path):
+    def function(x):
+        return x
+
+    plain = _jit.KernelCache(function, {"fastmath": False})
+    fast = _jit.KernelCache(function, {"fastmath": True})
+
+    class Codegen:
+        def magic_tuple(self):
+            return ("cpu",)
+
+    assert plain._index_key("sig", Codegen()) != fast._index_key("sig", Codegen())
+    assert plain._index_key("sig", Codegen()) == _jit.KernelCache(function, {"fastmath": False})._index_key(
+        "sig", Codegen()
+    )
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x80garbage", None], ids=["emptied", "overwritten", "cut"])
+def test_a_damaged_entry_is_compiled_anew(subject, damage):
+    run(subject)
+    for entry in (subject.parent / "cache" / "compiled").glob("*.nbc"):
+        entry.write_bytes(entry.read_bytes()[:100] if damage is None else damage)
+    assert run(subject) == ["8", "outer"]
+
+
+def test_a_cache_that_cannot_be_written_costs_a_compilation_only(subject):
+    (subject.parent / "cache").write_text("a file where the folder should be")
+    assert run(subject) == ["8", "outer"]
+    assert run(subject) == ["8", "outer"]
+
+
+def test_nothing_unfinished_is_left_behind(subject):
+    run(subject)
+    names = [file.name for file in (subject.parent / "cache" / "compiled").iterdir()]
+    assert names
+    assert all(name.endswith(".nbc") for name in names)
