@@ -1,0 +1,68 @@
+"""What a loader returns: the events, what is known of them, and what a person should know about them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from kernels.messages import EVENT
+from workbench.record import Workload
+
+DEFAULT_TICK = 100  # 1/10,000 dollars: one cent, the tick of a US stock above one dollar
+
+
+@dataclass(frozen=True, eq=False)
+class Parsed:
+    """What a parser made of a file's content."""
+
+    content: str  # "lobster", "itch", "databento", "recording" or "synthetic"
+    events: np.ndarray  # EVENT, in the order of the file
+    notes: tuple[str, ...] = ()
+    symbol_names: tuple[str, ...] = ()  # by dense id; empty where the file does not name them
+    tick_sizes: tuple[int, ...] = ()  # 1/10,000 dollars a tick, by dense id; empty where the file does not say
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A workload, ready to be replayed.
+
+    `events` may be mapped read-only from a file: kernels only read it.
+    """
+
+    events: np.ndarray  # EVENT
+    workload: Workload  # what goes into a record
+    notes: tuple[str, ...] = ()
+    symbol_names: tuple[str, ...] = ()
+    tick_sizes: tuple[int, ...] = ()
+
+    @property
+    def symbols(self) -> int:
+        """Return how many symbols the events name: ids run from 0 to this, less one."""
+        return self.workload.symbols
+
+
+def sha256_of(events: np.ndarray) -> str:
+    """Return the SHA-256 of the bytes of an EVENT array."""
+    return hashlib.sha256(np.ascontiguousarray(events).view(np.uint8).data).hexdigest()
+
+
+def count_symbols(events: np.ndarray) -> int:
+    """Return one more than the highest symbol id; 1 for no events, since no kernel is built for none."""
+    return int(events["symbol"].max()) + 1 if events.size else 1
+
+
+def describe(parsed: Parsed, name: str, *, source: str | None = None, seed: int | None = None) -> Loaded:
+    """Wrap `parsed` with its description. Reads every byte of the events once, for the hash."""
+    assert parsed.events.dtype == EVENT, parsed.events.dtype
+    workload = Workload(
+        name=name,
+        content=parsed.content,
+        events=int(parsed.events.size),
+        symbols=count_symbols(parsed.events),
+        sha256=sha256_of(parsed.events),
+        seed=seed,
+        source=source,
+    )
+    return Loaded(parsed.events, workload, parsed.notes, parsed.symbol_names, parsed.tick_sizes)
