@@ -1,0 +1,1 @@
+"""What decides: every threshold with its reason, and the verdicts that follow from them."""

@@ -1,0 +1,1 @@
+"""Pure statistics: numbers in, judgements out. No clock, no files, and every threshold is an argument."""
