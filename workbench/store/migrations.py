@@ -47,7 +47,8 @@ def _comparisons_as_rows(connection: sa.Connection) -> None:
             verdict TEXT NOT NULL, PRIMARY KEY (record_id, place))"""
     )
     insert = sa.text(
-        "INSERT INTO comparisons VALUES (:record_id, :place, :a, :b, :metric, :statistic, :ratio, :low, :high, :verdict)"
+        "INSERT INTO comparisons "
+        "VALUES (:record_id, :place, :a, :b, :metric, :statistic, :ratio, :low, :high, :verdict)"
     )
     fields = ("a", "b", "metric", "statistic", "ratio", "low", "high", "verdict")
     for record_id, document in connection.execute(sa.text("SELECT record_id, document FROM records")).all():

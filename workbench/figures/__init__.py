@@ -1,0 +1,17 @@
+"""Pure functions: records in, plotly figures out; for reports and widgets alike. Each carries its data as a table."""
+
+from workbench.figures.budget import budget_bullets
+from workbench.figures.latency import latency_percentiles
+from workbench.figures.ratio import comparison_ratios
+from workbench.figures.table import Table, figure_name, figure_table
+from workbench.figures.throughput import throughput_bars
+
+__all__ = [
+    "Table",
+    "budget_bullets",
+    "comparison_ratios",
+    "figure_name",
+    "figure_table",
+    "latency_percentiles",
+    "throughput_bars",
+]
