@@ -84,7 +84,7 @@ class ObjectCode:
     @functools.cached_property
     def sections(self) -> dict[int, Section]:
         """Return the sections that hold bytes of the program, by index."""
-        holes = self._relocations()
+        holes = self.relocations
         found = {}
         for index, raw in enumerate(self.elf.iter_sections()):
             if raw["sh_flags"] & SH_FLAGS.SHF_ALLOC and raw["sh_type"] != "SHT_NOBITS":
@@ -129,7 +129,9 @@ class ObjectCode:
         end = function.offset + function.size_bytes
         return masked(section, function.offset, end)
 
-    def _relocations(self) -> dict[int, list[Relocation]]:
+    @functools.cached_property
+    def relocations(self) -> dict[int, list[Relocation]]:
+        """Return the relocations by the section that they patch, debug sections included."""
         machine = self.elf["e_machine"]
         widths, default = _WIDTHS.get(machine, {}), _DEFAULT_WIDTH.get(machine, 8)
         found: dict[int, list[Relocation]] = {}
