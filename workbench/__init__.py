@@ -8,12 +8,15 @@ from typing import Any
 __version__ = "0.1.0"
 
 _ROOMS = ("codemap", "measure", "profile", "workloads")
+_CALLS = {"compare": "workbench.measure.api"}
 
 
 def __getattr__(name: str) -> Any:
-    """Import a room when it is first used: ``import workbench`` alone stays quick."""
+    """Import a room, or the module of a call, when it is first used: ``import workbench`` alone stays quick."""
     if name in _ROOMS:
         return importlib.import_module(f"workbench.{name}")
+    if name in _CALLS:
+        return getattr(importlib.import_module(_CALLS[name]), name)
     raise AttributeError(f"module 'workbench' has no attribute {name!r}")
 
 

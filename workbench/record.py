@@ -172,7 +172,7 @@ class Record(Frozen):
     """What is stored: a kind, a version, a machine, a time."""
 
     kind: ClassVar[str]
-    schema_name: str = Field("", alias="schema")
+    schema_name: str = Field(default="", alias="schema")
     record_id: str = Field(default_factory=lambda: uuid.uuid4().hex)
     created: datetime.datetime = Field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
     machine: Machine

@@ -130,7 +130,7 @@ def _cost(replicate: Replicate, variant: str, statistic: str) -> float | None:
     """Return the logarithm of a variant's cost in one process: the median of its blocks, or of its merged histogram."""
     sides = [side for block in replicate.blocks for side in block.sides if side.variant == variant]
     if statistic == "throughput":
-        plain = [math.log(side.elapsed_ns / side.operations) for side in sides if side.histogram is None]
+        plain = [math.log(side.elapsed_ns / side.operations) for side in sides]  # every side ran without a probe first
         return median(plain) if plain else None
     recorded = [Histogram.decode(side.histogram) for side in sides if side.histogram is not None]
     if not recorded:

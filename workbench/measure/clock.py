@@ -6,6 +6,7 @@ aarch64 by architecture). Elsewhere whole runs are timed by ``clock_gettime`` an
 
 from __future__ import annotations
 
+import itertools
 import platform
 import time
 from collections import Counter
@@ -27,14 +28,14 @@ _REGULAR = 1000  # an advance seen once in so many readings belongs to the clock
 @kernel_jit
 def _stamp() -> int:
     """Return the time-stamp counter."""
-    return read_cycles()
+    return read_cycles()  # type: ignore[call-arg]
 
 
 @kernel_jit
 def _stamp_all(out):  # type: ignore[no-untyped-def]
     """Fill `out` (int64[:]) with time stamps, one right after the other."""
     for i in range(out.shape[0]):
-        out[i] = read_cycles()
+        out[i] = read_cycles()  # type: ignore[call-arg]
 
 
 def is_invariant() -> bool:
@@ -87,7 +88,7 @@ def cost_and_step(stamps: list[int]) -> tuple[float, float]:
     length = max(len(stamps) // 10, 2)
     parts = [stamps[i : i + length] for i in range(0, len(stamps) - length + 1, length)]
     cost = min((part[-1] - part[0]) / (len(part) - 1) for part in parts)
-    advances = Counter(after - before for before, after in zip(stamps, stamps[1:], strict=False))
+    advances = Counter(after - before for before, after in itertools.pairwise(stamps))
     regular = sorted({0} | {advance for advance, times in advances.items() if times * _REGULAR >= len(stamps)})
-    gaps = [after - before for before, after in zip(regular, regular[1:], strict=False) if after - before > 1]
+    gaps = [after - before for before, after in itertools.pairwise(regular) if after - before > 1]
     return cost, float(min(gaps, default=1))

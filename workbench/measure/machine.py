@@ -183,7 +183,8 @@ def _git(source: Path | None) -> tuple[str | None, bool | None]:
 
 def _git_answer(folder: Path, *arguments: str) -> str | None:
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10)
+        words = ["git", "-C", str(folder), *arguments]
+        done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=10)
         return done.stdout.strip() if done.returncode == 0 else None
     return None
 

@@ -1,0 +1,112 @@
+"""Measuring from Python: `measure` gives a record, `compare` a comparison that displays itself."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench import record
+from workbench.errors import InputError
+from workbench.gate import policy
+from workbench.measure.comparison import Comparison
+from workbench.measure.driver import Measurement, Request
+from workbench.measure.progress import Progress, choose_progress
+from workbench.measure.runs import build_run
+
+if TYPE_CHECKING:
+    from kernels import Kernel
+
+
+def measure(
+    kernel: Kernel | str,
+    variants: Sequence[str] | None = None,
+    workload: Any = None,
+    *,
+    replicates: int = policy.REPLICATES,
+    seconds: float = policy.SECONDS,
+    parameters: Mapping[str, int] | None = None,
+    progress: Progress | None = None,
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> record.Run:
+    """Measure `variants` (None: all that can run here) of `kernel`, interleaved, in fresh pinned processes.
+
+    `workload` is a name or path, a loaded workload, an EVENT array, or None for the default. `seconds` are spent on the
+    blocks, over all `replicates`; starting and compiling come on top. A user's kernel must lie in a package that can be
+    imported, because it is measured in other processes. Every variant is compared with the first and with its parent,
+    unless `pairs` of variants say otherwise. Returns the record; nothing is stored. Raises InputError for what cannot
+    be measured, WorkbenchError when a process fails.
+    """
+    name, modules = _identify(kernel)
+    selectors = [f"{name}/{variant}" for variant in variants] if variants is not None else [name]
+    with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
+        request = check_request(
+            Request(
+                selectors=selectors,
+                replicates=replicates,
+                seconds=seconds,
+                modules=modules,
+                paths=[path for path in sys.path if path] if modules else [],
+                parameters=dict(parameters or {}),
+                **_workload(workload, Path(folder)),
+            )
+        )
+        report = Measurement(request, choose_progress() if progress is None else progress).run()
+    wanted = None if pairs is None else [(f"{name}/{a}", f"{name}/{b}") for a, b in pairs]
+    return build_run(report, wanted)
+
+
+def compare(kernel: Kernel | str, a: str, b: str, workload: Any = None, **options: Any) -> Comparison:
+    """Compare variant `b` of `kernel` with its variant `a`, interleaved. The options are those of `measure`."""
+    if a == b:
+        raise InputError(f"{a} is compared with itself: name two variants")
+    run = measure(kernel, [a, b], workload, pairs=[(a, b)], **options)
+    return Comparison(run.comparisons[0].a, run.comparisons[0].b, tuple(run.comparisons), run)
+
+
+def check_request(request: Request) -> Request:
+    """Return `request`, or raise InputError with one sentence."""
+    if not request.selectors:
+        raise InputError("there is nothing to measure: name a kernel, or at least one variant")
+    if request.replicates < 1:
+        raise InputError(f"{request.replicates} replicates cannot be measured: ask for 1 or more")
+    if not 0 < request.seconds < 86_400:
+        raise InputError(f"{request.seconds} s cannot be spent on measuring: give more than 0 and less than a day")
+    return request
+
+
+def _identify(kernel: Any) -> tuple[str, list[str]]:
+    """Return the name of a Kernel or of what is named, and the module that another process has to import to know it."""
+    if isinstance(kernel, str):
+        if "kernels.catalog" not in sys.modules:
+            return kernel, []
+        known = sys.modules["kernels.catalog"].catalog()
+        if kernel not in known:
+            return kernel, []  # the process that measures will say what there is
+        kernel = known[kernel]
+    package = kernel.package
+    if package.startswith("kernels."):
+        return kernel.name, []
+    if package == "__main__":
+        raise InputError(
+            f"{kernel.name} lives in this session only: put it into a package, so that others can import it"
+        )
+    return kernel.name, [package]
+
+
+def _workload(workload: Any, folder: Path) -> dict[str, Any]:
+    """Return the fields of a request that name the workload; an array is written into `folder` as a recording."""
+    if workload is None:
+        return {}
+    if isinstance(workload, str):
+        return {"workload": workload}
+    if isinstance(workload, Path):
+        return {"input_file": str(workload)}
+    from workbench.workloads import write_recording
+
+    events, description = getattr(workload, "events", workload), getattr(workload, "workload", None)
+    file = folder / "array.npy"
+    write_recording(file, events)
+    return {"input_file": str(file), "description": description}

@@ -1,0 +1,239 @@
+"""Inside one replicate: variants timed side by side, in order-balanced blocks of equal work.
+
+A block runs every variant once forward and once backward (A B C C B A, the first variant rotating from block to block),
+so that each has the same mean place and a drift of the machine hits all alike. A side resets its state, untimed, and is
+then timed whole, without a probe. The same places are then run again with the probe compiled in, for the latencies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+
+from kernels._jit import compile_listener, signature_count
+from kernels.catalog import Instance, Kernel, Variant
+from workbench import record
+from workbench.errors import WorkbenchError
+from workbench.measure.histogram import HIGHEST_NS, Histogram
+from workbench.measure.machine import noise_between, read_disturbance
+
+Tell = Callable[[str, str], None]  # phase, what is being done
+
+
+@dataclass(eq=False)
+class Subject:
+    """One variant that is measured: its input, and its state without and with a probe."""
+
+    variant: Variant
+    events: Any  # what `kernel.prepare` made
+    out: Any
+    plain: Instance
+    probed: Instance | None  # None for a peer, and on a machine whose counter cannot be trusted
+
+    @property
+    def name(self) -> str:
+        """Return ``kernel/variant``."""
+        return self.variant.full_name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much each side of a block does: whole replays of the input, the same number for every variant."""
+
+    blocks: int
+    repeats: int
+
+
+def make_subjects(
+    kernel: Kernel, variants: Sequence[Variant], events: np.ndarray, parameters: dict[str, int], clock: record.Clock
+) -> list[Subject]:
+    """Build and check what is measured. Raises ValueError for a parameter or input that the kernel refuses."""
+    checked: dict[str, Any] = kernel.check_parameters(parameters)
+    prepared = kernel.prepare(events, checked)
+    if kernel.count_operations(prepared) < 1:
+        raise ValueError(f"{kernel.name}: this workload holds no operation of the kernel, nothing to measure")
+    subjects = []
+    for variant in variants:
+        plain = variant.build(**checked)
+        probed = None
+        if not variant.peer and clock.source == "tsc":
+            probed = variant.build(instrumented=True, ns_per_tick=clock.ns_per_tick, **checked)
+        out = kernel.output(prepared, plain.parameters)
+        subjects.append(Subject(variant, prepared, out, plain, probed))
+    return subjects
+
+
+def warm_up(subject: Subject) -> None:
+    """Compile, and replay the whole input until the state has the room that it needs: growth is never timed."""
+    for instance in (subject.plain, subject.probed):
+        if instance is not None:
+            for _ in range(2):  # the second from the reset state, as a timed run is
+                instance.reset()
+                subject.variant.replay(instance, subject.events, subject.out)
+
+
+def replay_once(subject: Subject, instance: Instance) -> int:
+    """Reset, replay the input once, and return how long the replay took in ns. Raises WorkbenchError if it stopped."""
+    instance.reset()
+    replay, state, events = subject.variant.replay_from, instance.state, subject.events
+    out, probe = subject.out, instance.probe
+    begin = time.perf_counter_ns()
+    reached = replay(state, events, out, 0, probe)
+    elapsed = time.perf_counter_ns() - begin
+    length = subject.variant.kernel.length(events)
+    if reached < length:
+        raise WorkbenchError(
+            f"{subject.name} stopped at input {reached} of {length} while it was timed: its state must keep its room "
+            "when it is reset"
+        )
+    return elapsed
+
+
+def shortest_call_ns(subject: Subject) -> int:
+    """Return what a call that does nothing costs, in ns: the part of a timed run that is not the kernel's."""
+    length = subject.variant.kernel.length(subject.events)
+    best = None
+    for _ in range(20):
+        begin = time.perf_counter_ns()
+        subject.variant.replay_from(subject.plain.state, subject.events, subject.out, length, subject.plain.probe)
+        elapsed = time.perf_counter_ns() - begin
+        best = elapsed if best is None else min(best, elapsed)
+    return best or 0
+
+
+def make_plan(
+    subjects: Sequence[Subject], seconds: float, least_ns: float, most_blocks: int, least_blocks: int
+) -> Plan:
+    """Choose repeats and blocks from one trial run of each variant, so that all blocks take about `seconds`.
+
+    A side lasts at least `least_ns` for the fastest variant. Time that is left over makes sides longer, once there
+    are `most_blocks`; where time is short there are fewer blocks, down to `least_blocks`.
+    """
+    fastest, whole = math.inf, 0.0
+    for subject in subjects:
+        fastest = min(fastest, replay_once(subject, subject.plain))
+        for instance in (subject.plain, subject.probed):
+            if instance is not None:
+                begin = time.perf_counter_ns()
+                replay_once(subject, instance)
+                whole += 2 * (time.perf_counter_ns() - begin)  # with its reset, and forward and backward
+    needed = max(1, math.ceil(least_ns / max(fastest, 1)))
+    affordable = int(seconds * 1e9 / (whole * most_blocks))
+    repeats = max(needed, affordable)
+    blocks = int(seconds * 1e9 / (whole * repeats))
+    return Plan(blocks=min(max(blocks, least_blocks), most_blocks), repeats=repeats)
+
+
+def balanced_order(count: int, block: int) -> list[int]:
+    """Return the order of a block: all forward, starting from another one in each block, then all backward."""
+    forward = [(block + i) % count for i in range(count)]
+    return forward + forward[::-1]
+
+
+def run_block(subjects: Sequence[Subject], plan: Plan, replicate: int, index: int, rotation: int) -> record.Block:
+    """Time one block and return it. Raises WorkbenchError when anything was compiled meanwhile."""
+    order = balanced_order(len(subjects), rotation)
+    with nothing_compiles(subjects):
+        timed = [_timed_side(subjects[i], plan.repeats) for i in order]
+        latencies = [_latencies(subjects[i], plan.repeats) for i in order]
+    sides = []
+    for place, (i, (elapsed, noise), (histogram, counters)) in enumerate(zip(order, timed, latencies, strict=True)):
+        operations = subjects[i].variant.kernel.count_operations(subjects[i].events) * plan.repeats
+        sides.append(
+            record.Side(
+                variant=subjects[i].name,
+                place=place,
+                operations=operations,
+                elapsed_ns=elapsed,
+                histogram=None if histogram is None else histogram.encode(),
+                counters=counters,
+                noise=noise,
+            )
+        )
+    return record.Block(replicate=replicate, index=index, sides=sides)
+
+
+def _timed_side(subject: Subject, repeats: int) -> tuple[int, record.Noise]:
+    before = read_disturbance()
+    elapsed = sum(replay_once(subject, subject.plain) for _ in range(repeats))
+    return elapsed, noise_between(before, read_disturbance())
+
+
+def _latencies(subject: Subject, repeats: int) -> tuple[Histogram | None, dict[str, int]]:
+    """Replay with the probe compiled in; a reset clears the probe, so its counts are added up here."""
+    instance = subject.probed
+    if instance is None or instance.probe is None:
+        return None, {}
+    counts = np.zeros_like(instance.probe.histogram)
+    counters: dict[str, int] = {}
+    for _ in range(repeats):
+        replay_once(subject, instance)
+        counts += instance.probe.histogram
+        for name, value in instance.counters().items():
+            counters[name] = counters.get(name, 0) + value
+    return Histogram(counts, HIGHEST_NS), counters
+
+
+@contextlib.contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep Python's garbage collector out of the timed part: around all blocks, since a collection takes 0.1 s."""
+    was = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@contextlib.contextmanager
+def nothing_compiles(subjects: Sequence[Subject]) -> Iterator[None]:
+    """Raise WorkbenchError, on leaving, when a function was compiled or a signature added inside the block."""
+    compiled: list[str] = []
+    dispatchers = {s.name: s.variant.replay_from for s in subjects if isinstance(s.variant.replay_from, Dispatcher)}
+    before = {name: signature_count(dispatcher) for name, dispatcher in dispatchers.items()}
+    with compile_listener(lambda name, seconds: compiled.append(name)):
+        yield
+    grown = [name for name, dispatcher in dispatchers.items() if signature_count(dispatcher) != before[name]]
+    if compiled or grown:
+        what = ", ".join(dict.fromkeys(compiled + grown))
+        raise WorkbenchError(
+            f"{what} was compiled while it was timed: its arguments changed type after the warm-up, so the times are "
+            "not the kernel's"
+        )
+
+
+def count_allocations(subject: Subject) -> int:
+    """Return how many NRT allocations one replay makes; those of the call from Python are not counted.
+
+    A call wraps each array in an allocation of its own, so what an empty call allocates is taken off. Numba counts
+    only while its statistics are on, which they never are while a kernel is timed.
+    """
+    if subject.variant.peer:
+        return 0
+    from numba.core.runtime import _nrt_python  # type: ignore[attr-defined]
+    from numba.core.runtime.nrt import rtsys
+
+    was = _nrt_python.memsys_stats_enabled()
+    _nrt_python.memsys_enable_stats()
+    try:
+        subject.plain.reset()
+        length = subject.variant.kernel.length(subject.events)
+        counts = []
+        for begin in (length, 0):
+            before = int(rtsys.get_allocation_stats().alloc)
+            subject.variant.replay_from(subject.plain.state, subject.events, subject.out, begin, subject.plain.probe)
+            counts.append(int(rtsys.get_allocation_stats().alloc) - before)
+        return max(counts[1] - counts[0], 0)
+    finally:
+        if not was:
+            _nrt_python.memsys_disable_stats()

@@ -1,0 +1,56 @@
+"""What crosses between the driver and a replicate: the job goes in, the outcome comes back."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from workbench import record
+
+
+class Share(record.Frozen):
+    """How much a block of one kernel does; set by the first replicate, so that all do the same work."""
+
+    blocks: int = Field(gt=0)
+    repeats: int = Field(gt=0)
+
+
+class Job(record.Frozen):
+    """What one replicate is asked to measure."""
+
+    selectors: list[str] = Field(min_length=1, description="KERNEL or KERNEL/VARIANT")
+    modules: list[str] = Field(default_factory=list, description="import names of users' kernels")
+    paths: list[str] = Field(default_factory=list, description="folders those are imported from")
+    workload: str | None = Field(None, description="a named workload; neither this nor a file: the default one")
+    input_file: str | None = None
+    description: record.Workload | None = Field(None, description="of an input file that holds an array in memory")
+    parameters: dict[str, int] = Field(default_factory=dict)
+    replicate: int = 0
+    seconds: float = Field(gt=0, description="how long the blocks of each kernel may take in this replicate")
+    shares: dict[str, Share] = Field(default_factory=dict, description="by kernel; empty in the first replicate")
+    outcome_file: str
+
+
+class Chosen(record.Frozen):
+    """A variant that was measured."""
+
+    kernel: str
+    variant: str
+    parent: str | None
+    peer: bool
+
+    @property
+    def name(self) -> str:
+        """Return ``kernel/variant``."""
+        return f"{self.kernel}/{self.variant}"
+
+
+class Outcome(record.Frozen):
+    """What one replicate reports."""
+
+    replicate: record.Replicate
+    workload: record.Workload
+    parameters: dict[str, dict[str, int]]
+    chosen: list[Chosen]
+    operations_per_sample: dict[str, int] = Field(description="by kernel: how many operations one latency covers")
+    shares: dict[str, Share]
+    notes: list[str] = Field(default_factory=list)

@@ -1,0 +1,242 @@
+"""From what the replicates measured to figures with intervals, and to comparisons with verdicts. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from workbench import record
+from workbench.gate import policy
+from workbench.measure.histogram import Histogram, merge
+from workbench.stats import paired, percentile
+from workbench.stats.median import Interval, median, process_interval, sign_interval
+
+Statistic = Callable[[record.Block, str], float | None]
+
+COMPARED = (("throughput", "mean"), ("service_time", "p50"), ("service_time", "p99"), ("service_time", "p999"))
+
+
+def sides_of(block: record.Block, variant: str) -> list[record.Side]:
+    """Return the sides of `variant` (kernel/variant) in `block`."""
+    return [side for side in block.sides if side.variant == variant]
+
+
+def batch_mean_ns(block: record.Block, variant: str) -> float | None:
+    """Return ns per operation over a block's runs of `variant`, without a probe; None when it is not in the block."""
+    sides = sides_of(block, variant)
+    return sum(side.elapsed_ns for side in sides) / sum(side.operations for side in sides) if sides else None
+
+
+@lru_cache(maxsize=4096)
+def _decoded(text: str) -> Histogram:
+    return Histogram.decode(text)
+
+
+def block_histogram(block: record.Block, variant: str) -> Histogram | None:
+    """Return the latencies of `variant` in `block`, merged; None where none were taken."""
+    texts = [side.histogram for side in sides_of(block, variant) if side.histogram is not None]
+    return merge(_decoded(text) for text in texts) if texts else None
+
+
+def percentile_of_block(fraction: float) -> Statistic:
+    """Return the function that gives a percentile of one block."""
+
+    def statistic(block: record.Block, variant: str) -> float | None:
+        histogram = block_histogram(block, variant)
+        return float(histogram.value_at(fraction * 100)) if histogram is not None and histogram.total else None
+
+    return statistic
+
+
+def statistic_of(metric: str, statistic: str) -> Statistic:
+    """Return the function that gives the cost of one block: what a comparison's ratio is made of."""
+    if metric == "service_time" and statistic in policy.PERCENTILES:
+        return percentile_of_block(policy.PERCENTILES[statistic])
+    return batch_mean_ns
+
+
+def log_values(replicates: Iterable[record.Replicate], variant: str, statistic: Statistic) -> list[list[float]]:
+    """Return the logarithm of a statistic of each block, by replicate. Blocks without it, or with 0, are left out."""
+    found = []
+    for replicate in replicates:
+        values = (statistic(block, variant) for block in replicate.blocks)
+        found.append([math.log(value) for value in values if value])
+    return [group for group in found if group]
+
+
+def differences(replicates: Iterable[record.Replicate], a: str, b: str, statistic: Statistic) -> list[list[float]]:
+    """Return ln(B) - ln(A) of each block that holds both, by replicate."""
+    found = []
+    for replicate in replicates:
+        group = []
+        for block in replicate.blocks:
+            first, second = statistic(block, a), statistic(block, b)
+            if first and second:
+                group.append(math.log(second) - math.log(first))
+        found.append(group)
+    return [group for group in found if group]
+
+
+def compare(
+    replicates: Sequence[record.Replicate],
+    a: str,
+    b: str,
+    *,
+    alpha: float = policy.ALPHA,
+    margins: Mapping[str, float] | None = None,
+) -> list[record.Comparison]:
+    """Judge `b` against `a` (kernel/variant) on each statistic that both have, from blocks that hold both."""
+    rows = []
+    for metric, statistic in COMPARED:
+        found = differences(replicates, a, b, statistic_of(metric, statistic))
+        if not found:
+            continue
+        margin = (margins or policy.MARGINS).get(statistic, policy.TAIL_MARGIN)
+        judgement = paired.judge(found, margin, alpha)
+        hindrance = _hindrance(replicates, (a, b), metric, statistic)
+        rows.append(comparison_row(a, b, metric, statistic, margin, judgement, hindrance))
+    return rows
+
+
+def comparison_row(
+    a: str, b: str, metric: str, statistic: str, margin: float, judgement: paired.Judgement, hindrance: str | None
+) -> record.Comparison:
+    """Turn a judgement of logarithms into a row of ratios; a `hindrance` leaves it UNRESOLVED, and is its reason."""
+    return record.Comparison(
+        a=a,
+        b=b,
+        metric=metric,
+        statistic=statistic,
+        ratio=math.exp(judgement.estimate),
+        low=math.exp(judgement.low),
+        high=math.exp(judgement.high),
+        margin=margin,
+        verdict=record.Verdict.UNRESOLVED if hindrance else judgement.verdict,
+        blocks=judgement.blocks,
+        replicates=judgement.replicates,
+        blocks_needed=None if hindrance else judgement.blocks_needed,
+        reason=hindrance or judgement.reason,
+    )
+
+
+def _hindrance(
+    replicates: Sequence[record.Replicate], variants: Sequence[str], metric: str, statistic: str
+) -> str | None:
+    """Return why a percentile cannot be judged at all, or None: too few samples in a block, or below the clock."""
+    if metric != "service_time":
+        return None
+    fraction = policy.PERCENTILES[statistic]
+    needed = percentile.samples_needed(fraction, policy.ALPHA)
+    for variant in variants:
+        histograms = [block_histogram(block, variant) for replicate in replicates for block in replicate.blocks]
+        kept = [histogram for histogram in histograms if histogram is not None]
+        if min(histogram.total for histogram in kept) < needed:
+            return f"a block has fewer than the {needed:,} samples that {statistic} needs"
+        floor = floor_ns(replicates)
+        if merge(kept).value_at(fraction * 100) < floor:
+            return f"{variant} lies below the clock's floor of {floor:.0f} ns: see throughput"
+    return None
+
+
+def floor_ns(replicates: Sequence[record.Replicate]) -> float:
+    """Return the smallest latency that the clock of every replicate resolves."""
+    return max(replicate.clock.floor_ns for replicate in replicates)
+
+
+def results_of(
+    replicates: Sequence[record.Replicate], variant: str, operations_per_sample: int = 1
+) -> list[record.Result]:
+    """Return all figures of `variant` (kernel/variant).
+
+    `operations_per_sample` is how many operations one recorded latency covers: above 1, a percentile of those is an
+    upper bound of a single operation's, and is marked so.
+    """
+    kernel, _, name = variant.partition("/")
+
+    def row(
+        metric: str,
+        statistic: str,
+        unit: str,
+        value: float,
+        interval: Interval | None,
+        samples: int,
+        bound: str = "value",
+    ) -> record.Result:
+        return record.Result(
+            kernel=kernel,
+            variant=name,
+            metric=metric,
+            statistic=statistic,
+            unit=unit,
+            value=value,
+            low=interval.low if interval else None,
+            high=interval.high if interval else None,
+            samples=samples,
+            bound=bound,  # type: ignore[arg-type]
+        )
+
+    rows = [
+        row("service_time", statistic, "ns", *found)
+        for statistic, fraction in policy.PERCENTILES.items()
+        if (found := _percentile(replicates, variant, fraction, operations_per_sample)) is not None
+    ]
+    means = log_values(replicates, variant, batch_mean_ns)
+    value, interval = _centre(means)
+    operations = sum(side.operations for r in replicates for block in r.blocks for side in sides_of(block, variant))
+    rows.append(row("service_time", "batch_mean", "ns", value, interval, operations))
+    inverted = Interval(1e9 / interval.high, 1e9 / interval.low) if interval else None
+    rows.append(row("throughput", "mean", "operations/s", 1e9 / value, inverted, operations))
+    shared = len({side.variant for r in replicates for block in r.blocks for side in block.sides}) > 1
+    peak = max(replicate.peak_rss_bytes for replicate in replicates)
+    rows.append(row("peak_rss", "max", "bytes", peak, None, len(replicates), "upper" if shared else "value"))
+    seconds = [r.compile_s[variant] for r in replicates if variant in r.compile_s]
+    if seconds:
+        rows.append(row("compile_time", "max", "s", max(seconds), None, len(seconds)))
+    allocations = [r.allocations[variant] for r in replicates if variant in r.allocations]
+    if allocations:
+        rows.append(row("allocations", "max", "allocations/replay", max(allocations), None, len(allocations)))
+    return rows
+
+
+def _centre(groups: list[list[float]]) -> tuple[float, Interval | None]:
+    """Return the median of all blocks, and the wider of the intervals over blocks and over replicates, unlogged."""
+    blocks = [value for group in groups for value in group]
+    centre = median(blocks)
+    over_processes = process_interval([median(group) for group in groups], policy.ALPHA)
+    over_blocks = sign_interval(blocks, policy.ALPHA)
+    if over_processes is None or over_blocks is None:
+        return math.exp(centre), None
+    whole = over_processes.union(over_blocks).union(Interval(centre, centre))
+    return math.exp(centre), Interval(math.exp(whole.low), math.exp(whole.high))
+
+
+def _percentile(
+    replicates: Sequence[record.Replicate], variant: str, fraction: float, operations_per_sample: int
+) -> tuple[float, Interval | None, int, str] | None:
+    """Return a percentile of all latencies with its interval, its samples, and whether it is only a bound.
+
+    The interval is the wider of the one by order statistics and the one over the percentiles of the replicates; there
+    is none below the number of samples that the percentile needs.
+    """
+    by_process = []
+    for replicate in replicates:
+        found = [block_histogram(block, variant) for block in replicate.blocks]
+        kept = [histogram for histogram in found if histogram is not None]
+        if kept:
+            by_process.append(merge(kept))
+    whole = merge(by_process)
+    samples = whole.total
+    if samples == 0:
+        return None
+    value = float(whole.value_at(fraction * 100))
+    bound = "upper" if operations_per_sample > 1 else "value"
+    floor = floor_ns(replicates)
+    if value < floor:
+        return math.ceil(floor), None, samples, "upper"
+    low, high = percentile.interval_ranks(samples, fraction, policy.ALPHA)
+    over = process_interval([float(each.value_at(fraction * 100)) for each in by_process if each.total], policy.ALPHA)
+    if low is None or high is None or over is None:
+        return value, None, samples, bound
+    interval = over.union(Interval(whole.value_at_rank(low), whole.value_at_rank(high))).union(Interval(value, value))
+    return value, Interval(max(interval.low, 0.0), interval.high), samples, bound

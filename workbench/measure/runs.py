@@ -1,0 +1,44 @@
+"""From what the driver brought back to the record that is stored: figures, comparisons, and the blocks themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from workbench import record
+from workbench.measure.driver import Report
+from workbench.measure.job import Chosen
+from workbench.measure.results import compare, results_of
+
+
+def build_run(report: Report, pairs: Sequence[tuple[str, str]] | None = None) -> record.Run:
+    """Return the record of a measurement. `pairs` (A, B as kernel/variant) are compared; None: `default_pairs`."""
+    first = report.outcomes[0]
+    replicates = [outcome.replicate for outcome in report.outcomes]
+    results = [
+        result
+        for chosen in first.chosen
+        for result in results_of(replicates, chosen.name, first.operations_per_sample[chosen.kernel])
+    ]
+    wanted = default_pairs(first.chosen) if pairs is None else pairs
+    return record.Run(
+        machine=report.machine,
+        workload=first.workload,
+        parameters=first.parameters,
+        results=results,
+        comparisons=[row for a, b in wanted for row in compare(replicates, a, b)],
+        replicates=replicates,
+        duration_s=report.duration_s,
+    )
+
+
+def default_pairs(chosen: Sequence[Chosen]) -> list[tuple[str, str]]:
+    """Return what each variant is compared with: its kernel's first variant, and its parent when that was measured."""
+    pairs: list[tuple[str, str]] = []
+    for kernel in dict.fromkeys(each.kernel for each in chosen):
+        group = [each for each in chosen if each.kernel == kernel]
+        names = {each.variant: each.name for each in group}
+        for each in group[1:]:
+            pairs.append((group[0].name, each.name))
+            if each.parent in names and names[each.parent] != group[0].name:
+                pairs.append((names[each.parent], each.name))
+    return pairs
