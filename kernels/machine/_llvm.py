@@ -40,17 +40,15 @@ def literal(argument: Any, what: str, allowed: Any = None) -> Any:
     return value
 
 
-def index_type(array: Any, index: Any, who: str) -> Any:
-    """Return the type that `index` is cast to: an intp, or a tuple with one intp for each dimension of `array`."""
+def index_type(array: Any, given: Any, who: str) -> Any:
+    """Return the type that `given` is cast to: an intp, or a tuple with one intp for each dimension of `array`."""
     if not isinstance(array, types.Array):
         raise TypingError(f"{who} works on an element of an array, not of a {array}")
-    index: Any = types.unliteral(index)
+    index: Any = types.unliteral(given)
     if array.ndim == 1 and isinstance(index, types.Integer):
         return types.intp
-    whole = isinstance(index, types.BaseTuple) and all(
-        isinstance(types.unliteral(part), types.Integer) for part in index
-    )
-    if whole and len(index) == array.ndim:
+    parts: Any = index if isinstance(index, types.BaseTuple) else ()
+    if len(parts) == array.ndim and all(isinstance(types.unliteral(part), types.Integer) for part in parts):
         return types.UniTuple(types.intp, array.ndim)
     raise TypingError(f"{who} takes one whole number for each of the {array.ndim} dimensions, not {index}")
 

@@ -2,8 +2,8 @@
 
 ``add(array, index, value, "relaxed")`` is one ``lock xadd``: no lock, no call, no lost update. `array` holds integers
 of 8 to 64 bits (`load`, `store` and `exchange` take floats too), of any shape and layout; `index` is a whole number, or
-a tuple for several dimensions. Nothing is checked: the index must be inside (a negative one does not count from the end) and
-the element must lie at a multiple of its own size, which it does in every array that NumPy allocated.
+a tuple for several dimensions. Nothing is checked: the index must be inside (a negative one does not count from the
+end) and the element must lie at a multiple of its own size, which it does in every array that NumPy allocated.
 
 The order is a constant in the source, a string or one of the names below, and there is no default: each use says what
 it relies on.

@@ -1,8 +1,8 @@
 """Ask for a cache line before it is needed, while other work hides the wait.
 
-Worth it where the address is known well ahead and the hardware cannot guess it: the book rows of the next messages,
-the slots of a hash table. Not worth it on a sequential walk, which the hardware prefetches by itself, nor on data that
-is in L1 already: each prefetch takes a load slot. The address is not checked, and may lie outside the array: a prefetch of
+Worth it where the address is known well ahead and the hardware cannot guess it: the book rows of the next messages, the
+slots of a hash table. Not worth it on a sequential walk, which the hardware prefetches by itself, nor on data that is
+in L1 already: each prefetch takes a load slot. The address is not checked, and may lie outside the array: a prefetch of
 memory that is not there does nothing.
 """
 
