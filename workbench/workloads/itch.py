@@ -103,11 +103,11 @@ def _fill(data, events, prices, dense, halted, names, told):  # type: ignore[no-
     `dense` (int32, by locate) is -1 for a symbol without an id yet; `names` (int64, by locate) becomes the offset of
     the stock's name.
     """
-    at, end, row = 0, data.shape[0], 0
+    at, end, row = np.int64(0), data.shape[0], 0
     while end - at > PREFIX_BYTES:
         message = at + PREFIX_BYTES
         letter = data[message]
-        at = message + SIZE_OF_TYPE[letter]  # type: ignore[assignment]
+        at = message + SIZE_OF_TYPE[letter]
         locate = np.int64(_big_endian(data, message + 1, 2))
         if NAME_OFFSET[letter]:
             names[locate] = message + NAME_OFFSET[letter]

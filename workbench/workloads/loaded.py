@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kernels.messages import EVENT
+from workbench.errors import InputError
 from workbench.record import Workload
 
 DEFAULT_TICK = 100  # 1/10,000 dollars: one cent, the tick of a US stock above one dollar
@@ -51,6 +52,18 @@ def sha256_of(events: np.ndarray) -> str:
 def count_symbols(events: np.ndarray) -> int:
     """Return one more than the highest symbol id; 1 for no events, since no kernel is built for none."""
     return int(events["symbol"].max()) + 1 if events.size else 1
+
+
+def shortened(loaded: Loaded, limit: int) -> Loaded:
+    """Return the first `limit` events of `loaded`, described anew. Raises InputError for a limit below one."""
+    if limit < 1:
+        raise InputError(f"{loaded.workload.name}: the limit is {limit}, but at least one event must be read")
+    if limit >= loaded.events.size:
+        return loaded
+    notes = (*loaded.notes, f"only the first {limit:,} of {loaded.events.size:,} events")
+    workload, events = loaded.workload, loaded.events[:limit]
+    parsed = Parsed(workload.content, events, notes, loaded.symbol_names, loaded.tick_sizes)
+    return describe(parsed, workload.name, source=workload.source, seed=workload.seed)
 
 
 def describe(parsed: Parsed, name: str, *, source: str | None = None, seed: int | None = None) -> Loaded:
