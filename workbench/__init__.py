@@ -8,7 +8,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _ROOMS = ("codemap", "measure", "profile", "workloads")
-_CALLS = {"compare": "workbench.measure.api"}
+_CALLS = {"compare": "workbench.measure.api", "diagnose": "workbench.profile.diagnosis"}
 
 
 def __getattr__(name: str) -> Any:
