@@ -1,0 +1,1 @@
+"""Batches of notebooks: a plan in TOML, one process per notebook, resumed where it stopped."""

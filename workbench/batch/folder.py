@@ -1,0 +1,109 @@
+"""A batch's folder: ``<out>/<batch>/<hardware key>/<job>/``, its list of jobs, and the lock of whoever runs it."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workbench.batch.job import Job, job_key
+from workbench.batch.plan import Plan, find_notebook
+from workbench.errors import InputError, WorkbenchError
+from workbench.files import write_text
+from workbench.record import Machine
+
+FILE = "batch.json"
+
+
+class Batch(BaseModel):
+    """What a batch consists of: the content of ``batch.json``. Each job's own files tell the rest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_name: str = Field(default="workbench/batch/1", alias="schema")
+    name: str
+    title: str
+    plan: str = ""
+    created: datetime.datetime
+    machine: Machine
+    jobs: list[str] = Field(description="the jobs' folders, relative to the batch's")
+
+
+def batch_name(plan: Path, today: datetime.date) -> str:
+    """Return the name of the batch that a plan makes on a day: another day measures anew."""
+    return f"{plan.stem}-{today.isoformat()}"
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it can be a folder's name. Raises InputError."""
+    if not name or name.startswith(".") or len(name) > 100 or not all(c.isalnum() or c in "-_.+" for c in name):
+        raise InputError(f"{name[:60]!r} cannot name a batch: use letters, digits and - _ . +")
+    return name
+
+
+def jobs_of(plan: Plan, plan_path: Path, batch: str, machine: Machine, store: str | None) -> list[Job]:
+    """Return the plan's jobs, with everything that a process of its own needs."""
+    jobs = []
+    for entry, values in plan.expand():
+        notebook = find_notebook(entry.notebook, plan_path.parent).absolute()
+        jobs.append(
+            Job(
+                notebook=str(notebook),
+                title=entry.notebook,
+                parameters=values,
+                limit_s=entry.job_s or plan.limits.job_s,
+                retries=plan.limits.retries,
+                tags=entry.tags,
+                batch=batch,
+                store=store,
+                key=job_key(notebook, values, machine),
+            )
+        )
+    return jobs
+
+
+def write_batch(folder: Path, batch: Batch) -> None:
+    """Write what the batch consists of."""
+    write_text(folder / FILE, batch.model_dump_json(by_alias=True, indent=1) + "\n")
+
+
+def read_batch(folder: Path) -> Batch | None:
+    """Return what the batch in `folder` consists of; None for a new one. Raises WorkbenchError when it is damaged."""
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        return Batch.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise WorkbenchError(f"{path} is damaged ({error.errors()[0]['msg']}): choose another --batch") from None
+
+
+def merged_jobs(earlier: Batch | None, hardware_key: str, jobs: Sequence[Job]) -> list[str]:
+    """Return the folders of all jobs: those of other machines in the same batch stay, this machine's are replaced."""
+    others = [job for job in earlier.jobs if not job.startswith(f"{hardware_key}/")] if earlier else []
+    return [*others, *(f"{hardware_key}/{job.name}" for job in jobs)]
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the batch for this process. Raises InputError when another one runs it, or the folder cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be written ({error.strerror}): choose a folder with --out") from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f"{folder} is being run by another process: wait for it, or choose another --batch"
+            ) from None
+        yield
+    finally:
+        os.close(handle)  # which lets the lock go; a process that dies lets it go too

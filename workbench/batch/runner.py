@@ -1,0 +1,197 @@
+"""Run one notebook through papermill, and tell what happened truthfully.
+
+papermill marks a cell *completed* after its time ran out or its Jupyter kernel died, and writes nothing then. This
+runner tells both as failures, names the cell, keeps the notebook as far as it came, and moves a job's files into its
+folder only once they are whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import logging
+import os
+import re
+import shutil
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from workbench import record
+from workbench.batch.job import (
+    EXECUTED,
+    FOLDER_VARIABLE,
+    LOG,
+    REPORT,
+    RESULTS,
+    Attempt,
+    Failure,
+    Job,
+    State,
+    read_state,
+    write_state,
+)
+from workbench.batch.papermill_engine import Execution, execute
+from workbench.batch.parameters import ParameterError, check_parameters, declared_parameters, read_notebook
+from workbench.errors import InputError, WorkbenchError
+from workbench.files import write_text
+from workbench.gate.outcome import FILE as OUTCOME
+from workbench.gate.outcome import read_outcome
+
+Render = Callable[[Path, State], None]
+OnCell = Callable[[int, int], None]
+_ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+def run_job(job: Job, folder: Path, render: Render, on_cell: OnCell = lambda cell, cells: None) -> State:
+    """Run `job` into `folder` until it is finished or has failed as often as it may; return its last state.
+
+    `render` writes the report from the folder's files. ``state.json`` says finished only after everything else is in
+    its place, so a process that is killed at any moment leaves a job that is done again, never half of one.
+    Raises InputError or WorkbenchError only where the folder itself cannot be written.
+    """
+    attempts: list[Attempt] = []
+    earlier = read_state(folder)
+    if earlier is not None and earlier.key == job.key:
+        attempts = list(earlier.attempts)
+    for _ in range(job.retries + 1):
+        state = _attempt(job, folder, attempts, on_cell)
+        state = _render(folder, state, render)
+        write_state(folder, state)
+        attempts = list(state.attempts)
+        if state.status == "finished":
+            break
+    return state
+
+
+def _attempt(job: Job, folder: Path, attempts: list[Attempt], on_cell: OnCell) -> State:
+    """Run the notebook once; every failure of it becomes a `Failure`, none an exception."""
+    started = datetime.datetime.now(datetime.UTC)
+    clock = time.monotonic()
+    begun = State(status="running", key=job.key, host=socket.gethostname(), started=started, attempts=attempts)
+    write_state(folder, begun)
+    _sweep(folder)
+    scratch = folder / f".attempt-{os.getpid()}-{len(attempts) + 1}"
+    scratch.mkdir(parents=True)
+    execution = Execution()
+    failure: Failure | None
+    with _log(folder / LOG) as log:
+        try:
+            failure = _execute(job, scratch, execution, on_cell, log)
+        except ParameterError as error:
+            failure = Failure(kind="bad parameter", sentence=str(error))
+        except InputError as error:
+            failure = Failure(kind="bad notebook", sentence=str(error))
+        except WorkbenchError as error:
+            failure = Failure(kind="bad results", sentence=str(error))
+        log.info("finished" if failure is None else f"failed: {failure.sentence}")
+    _move_in(scratch, folder)
+    duration = round(time.monotonic() - clock, 3)
+    return begun.model_copy(
+        update={
+            "status": "finished" if failure is None else "failed",
+            "duration_s": duration,
+            "cells": execution.cells,
+            "failure": failure,
+            "attempts": [*attempts, Attempt(started=started, duration_s=duration, failure=failure)],
+        }
+    )
+
+
+def _execute(job: Job, scratch: Path, execution: Execution, on_cell: OnCell, log: logging.Logger) -> Failure | None:
+    """Check, run and judge the notebook; write what came of it into `scratch`."""
+    path = Path(job.notebook)
+    raw = read_notebook(path)
+    values = check_parameters(declared_parameters(raw, path.name), job.parameters, path.name)
+    try:
+        notebook = nbformat.from_dict(raw)
+        nbformat.validate(notebook)
+    except nbformat.ValidationError as error:
+        raise InputError(f"{path} is no valid notebook: {str(error).splitlines()[0]}") from None
+    log.info(f"{path.name} with {json.dumps(values)}")
+    environment = {**os.environ, FOLDER_VARIABLE: str(scratch)}
+    if job.store:
+        environment["WORKBENCH_STORE"] = job.store
+    failure = execute(notebook, values, job.limit_s, environment, execution, on_cell, log)
+    write_text(scratch / EXECUTED, nbformat.writes(execution.notebook))
+    if failure is None and (scratch / RESULTS).is_file():
+        try:
+            record.read(scratch / RESULTS)
+        except record.RecordError as error:
+            return Failure(kind="bad results", sentence=str(error))
+    if failure is None:
+        read_outcome(scratch)
+    return failure
+
+
+def _render(folder: Path, state: State, render: Render) -> State:
+    """Write the report; a report that cannot be made is a failure of the job, told like any other."""
+    try:
+        render(folder, state)
+    except Exception as error:
+        told = f"the report could not be written: {error}"
+        failure = Failure(kind="report", sentence=told, traceback=traceback.format_exc())
+        return state.model_copy(update={"status": "failed", "failure": state.failure or failure})
+    return state
+
+
+def _sweep(folder: Path) -> None:
+    """Take away what an earlier attempt left: its results must never pass for this one's."""
+    for left in folder.glob(".attempt-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    for name in (EXECUTED, RESULTS, OUTCOME, REPORT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _move_in(scratch: Path, folder: Path) -> None:
+    """Move every file of a finished attempt to its place."""
+    for item in sorted(scratch.iterdir()):
+        target = folder / item.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(item, target)
+    with contextlib.suppress(OSError):
+        scratch.rmdir()
+
+
+@contextlib.contextmanager
+def _log(path: Path) -> Any:
+    """Log to the job's file, with times in UTC, without the colours of terminals."""
+    handler = logging.FileHandler(path, mode="a", encoding="utf-8")
+    formatter = _Plain("%(asctime)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    logger = logging.getLogger(f"workbench.job.{path.parent.name}")
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield logger
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return _ANSI.sub("", super().format(record)).rstrip()
+
+
+def end_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies: a batch that is killed must not go on measuring unseen."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+    import signal
+
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG, see prctl(2)
+    if os.getppid() != parent:  # it died before the request
+        os._exit(1)
