@@ -81,13 +81,13 @@ def _rotation(value: Any, amount: Any, name: str, llvm_name: str) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def rotate_left(typingctx, value, amount):
-    """Return the integer `value` with its bits moved up by `amount`, the top ones coming in below, in its own type."""
+    """Return the integer `value` with its bits moved up by `amount`, the top ones coming in below."""
     return _rotation(value, amount, "rotate_left", "llvm.fshl")
 
 
 @intrinsic  # type: ignore[untyped-decorator]
 def rotate_right(typingctx, value, amount):
-    """Return the integer `value` with its bits moved down by `amount`, the low ones coming in above, in its own type."""
+    """Return the integer `value` with its bits moved down by `amount`, the low ones coming in on top."""
     return _rotation(value, amount, "rotate_right", "llvm.fshr")
 
 

@@ -12,7 +12,7 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from kernels.machine._llvm import I1, I32, VOID, declare, is_aarch64, is_x86
+from kernels.machine._llvm import I1, I32, VOID, declare, external, is_aarch64, is_x86
 
 _YIELD = 1  # the operand of aarch64's `hint` instruction
 
@@ -76,6 +76,20 @@ def pause(typingctx):
             builder.call(declare(builder, "llvm.x86.sse2.pause", [], VOID, []), [])
         elif is_aarch64(builder):
             builder.call(declare(builder, "llvm.aarch64.hint", [], VOID, [I32]), [ir.Constant(I32, _YIELD)])
+        return context.get_dummy_value()
+
+    return types.none(), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def yield_core(typingctx):
+    """Let another thread have this core, if one waits for it (``sched_yield``): a system call.
+
+    What a spinning loop does after some hundred pauses: the thread it waits for may be asleep on this very core.
+    """
+
+    def codegen(context, builder, signature, args):
+        builder.call(external(builder, "sched_yield", I32, []), [])
         return context.get_dummy_value()
 
     return types.none(), codegen

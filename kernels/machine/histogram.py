@@ -8,13 +8,21 @@ digits, which is what makes the interchange in `workbench.measure.histogram` a p
 
 from __future__ import annotations
 
+import numpy as np
+
 from kernels._jit import kernel_jit
+from kernels.machine import atomics
+from kernels.machine.atomics import RELAXED
 from kernels.machine.bits import leading_zeros
+from kernels.machine.vector import lanes, load, reduce_add, splat
 
 SUB_BUCKET_BITS = 11  # 2 * 10**3 distinct values at unit resolution, rounded up to a power of two
 SUB_BUCKETS = 1 << SUB_BUCKET_BITS
 HALF_BITS = SUB_BUCKET_BITS - 1
 HALF = 1 << HALF_BITS
+_LANES = lanes(np.int64)
+_STRIDE = 4 * _LANES  # four sums at a time: an addition need not wait for the one before
+_BLOCK = 512  # buckets summed before the rank is looked at: whole strides, and `HALF` is whole blocks
 
 
 def counts_length(highest: int) -> int:
@@ -48,3 +56,106 @@ def record(counts, value):
     index = bucket_index(value if value > 0 else 0)
     last = counts.shape[0] - 1
     counts[index if index < last else last] += 1
+
+
+@kernel_jit
+def record_atomic(counts, value):
+    """As `record`, for any number of threads on one histogram: nothing is lost. One ``lock`` instruction dearer.
+
+    Threads that record often are better off with a histogram each and `merge`: they then share no cache line.
+    """
+    index = bucket_index(value if value > 0 else 0)
+    last = counts.shape[0] - 1
+    atomics.add(counts, index if index < last else last, 1, RELAXED)  # RELAXED: a counter publishes nothing else
+
+
+@kernel_jit
+def merge(counts, other):
+    """Add the histogram `other` to `counts`. Raises ValueError when they are of different lengths."""
+    if counts.shape[0] != other.shape[0]:
+        raise ValueError("histograms of different lengths cannot be merged: build both for the same highest value")
+    for index in range(counts.shape[0]):
+        counts[index] += other[index]
+
+
+@kernel_jit
+def _sum_range(counts, begin, end):
+    """Return the sum of ``counts[begin:end]``, by vectors."""
+    a = splat(0, np.int64)
+    b = splat(0, np.int64)
+    c = splat(0, np.int64)
+    d = splat(0, np.int64)
+    index = begin
+    while index + _STRIDE <= end:
+        a += load(counts, index)
+        b += load(counts, index + _LANES)
+        c += load(counts, index + 2 * _LANES)
+        d += load(counts, index + 3 * _LANES)
+        index += _STRIDE
+    total = reduce_add((a + b) + (c + d))
+    while index < end:
+        total += counts[index]
+        index += 1
+    return total
+
+
+@kernel_jit
+def total_count(counts):
+    """Return how many values `counts` (int64[:], C-contiguous) holds."""
+    return _sum_range(counts, 0, counts.shape[0])
+
+
+@kernel_jit
+def value_at_percentile(counts, fraction, total):
+    """Return the value below or at which `fraction` (0 .. 1) of the `total` recorded values lie; 0 when there are none.
+
+    The highest value of the bucket that holds the rank ``max(int(fraction * total + 0.5), 1)``, as HdrHistogram has
+    it. `total` is `total_count`. Whole blocks are summed by vectors until the rank is passed, then the one block is
+    searched: several times faster than bucket by bucket, least so for ranks in the first block.
+    """
+    rank = max(np.int64(fraction * total + 0.5), 1)
+    if total == 0:
+        return 0
+    return highest_value(_bucket_of_rank(counts, min(rank, total), 0, 0))
+
+
+@kernel_jit
+def highest_value(index):
+    """Return the largest value that falls into bucket `index`."""
+    return lowest_value(index + 1) - 1
+
+
+@kernel_jit
+def _bucket_of_rank(counts, rank, begin, before):
+    """Return the bucket of the value with that `rank` (from 1), `before` of which lie below bucket `begin`."""
+    length = counts.shape[0]
+    step = _BLOCK
+    while step >= 1:  # ever finer steps: blocks, then strides, then buckets
+        while begin + step <= length:
+            inside = _sum_range(counts, begin, begin + step)
+            if before + inside >= rank:
+                break
+            before += inside
+            begin += step
+        step = _STRIDE if step > _STRIDE else (1 if step > 1 else 0)
+    return min(begin, length - 1)
+
+
+@kernel_jit
+def value_at_percentiles(counts, fractions):
+    """Return the values (int64[:]) at `fractions` (float64[:], ascending, 0 .. 1) of `counts`; zeros when it is empty.
+
+    One walk for the total and one for all the ranks, each going on where the one before ended.
+    """
+    values = np.zeros(fractions.shape[0], np.int64)
+    total = total_count(counts)
+    if total == 0:
+        return values
+    bucket, before = 0, 0
+    for i in range(fractions.shape[0]):
+        rank = min(max(np.int64(fractions[i] * total + 0.5), 1), total)
+        found = _bucket_of_rank(counts, rank, bucket, before)
+        before += _sum_range(counts, bucket, found)
+        bucket = found
+        values[i] = highest_value(found)
+    return values

@@ -1,10 +1,19 @@
-"""Locks for compiled code: a real ``pthread_mutex_t``, in memory that the caller owns.
+"""Locks for compiled code: a real ``pthread_mutex_t``, spin, ticket and adaptive, in memory that the caller owns.
+
+==========  ========================================================================================================
+mutex       sleeps while it waits; the choice where holders may be preempted or hold it for long
+spin        burns the core while it waits; shortest when held for some tens of instructions on cores of their own
+ticket      as spin, but first come, first served; worst of all where threads outnumber cores
+adaptive    a mutex that spins a while before it sleeps: for short holds whose holder may be preempted now and then
+==========  ========================================================================================================
 
 The C functions are bound as external symbols, which the loader resolves by name: a ctypes pointer would put an address
 of this process into the machine code, and Numba refuses to cache that. A thread that has to
 wait for a mutex sleeps in Linux: waking takes microseconds, and the core is free meanwhile.
 
-`storage` is a C-contiguous array of at least `MUTEX_BYTES` (any dtype; `new_mutex` makes one that fills a cache line).
+A mutex's `storage` is a C-contiguous array of at least `MUTEX_BYTES` (any dtype; `new_mutex` makes one that fills a
+cache line). A spin or ticket lock's `words` is an int64 array, zeroed (`new_spin_lock`, `new_ticket_lock`). All unlocks
+release and all locks acquire: what was written under the lock is seen by the next holder.
 Never hold a lock while calling back into Python: the other side may hold the GIL.
 """
 
@@ -20,13 +29,18 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from kernels._jit import kernel_jit
+from kernels.machine import atomics
 from kernels.machine._llvm import I8, I32, external
+from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
+from kernels.machine.hints import pause, yield_core
 from kernels.machine.memory import CACHE_LINE_BYTES, aligned
 
 MUTEX_BYTES = 64  # pthread_mutex_t is 40 bytes on x86-64 glibc and 48 on aarch64: a cache line holds every known one
 _ATTRIBUTES_BYTES = 16  # pthread_mutexattr_t: 4 bytes on x86-64, 8 on aarch64
 _PROCESS_SHARED = 1  # PTHREAD_PROCESS_SHARED, on glibc and musl
 _BYTES = I8.as_pointer()
+_SPINS = 256  # pauses before a waiting thread offers its core: some microseconds, as long as putting it to sleep takes
+_SERVING = 8  # the word of a ticket lock that waiting threads read: on a line of its own, which takers do not write
 
 
 def _storage_pointer(context: Any, builder: Any, array_type: Any, array: Any) -> Any:
@@ -98,3 +112,70 @@ def new_mutex(*, shared: bool = False) -> np.ndarray:
     if code:
         raise RuntimeError(f"pthread_mutex_init failed with errno {code}")
     return storage
+
+
+@kernel_jit
+def adaptive_lock(storage):
+    """Take the mutex in `storage`, trying for some microseconds before the thread sleeps. Returns 0, or an errno.
+
+    Give it back with `mutex_unlock`.
+    """
+    for _ in range(_SPINS):
+        if mutex_trylock(storage) == 0:
+            return np.int32(0)
+        pause()
+    return mutex_lock(storage)
+
+
+def new_spin_lock() -> np.ndarray:
+    """Return a free spin lock: an aligned int64[8] that has a cache line to itself."""
+    return aligned(8, np.int64, CACHE_LINE_BYTES)
+
+
+@kernel_jit
+def spin_trylock(words):
+    """Take the spin lock in ``words[0]`` if it is free; say whether it was."""
+    return atomics.exchange(words, 0, 1, ACQUIRE) == 0  # ACQUIRE: see what the last holder wrote
+
+
+@kernel_jit
+def spin_lock(words):
+    """Take the spin lock in ``words[0]``, waiting on the core, which is offered to others after a while."""
+    spins = 0
+    while not spin_trylock(words):
+        while atomics.load(words, 0, RELAXED) != 0:  # reading keeps the line shared; only a try takes it away
+            spins += 1
+            if spins < _SPINS:
+                pause()
+            else:
+                yield_core()
+
+
+@kernel_jit
+def spin_unlock(words):
+    """Give the spin lock in ``words[0]`` back."""
+    atomics.store(words, 0, 0, RELEASE)  # RELEASE: what was written under the lock is there before it opens
+
+
+def new_ticket_lock() -> np.ndarray:
+    """Return a free ticket lock: an aligned int64[16], two cache lines."""
+    return aligned(16, np.int64, CACHE_LINE_BYTES)
+
+
+@kernel_jit
+def ticket_lock(words):
+    """Take a ticket of the lock in `words` (int64[16]) and wait on the core until it is called."""
+    ticket = atomics.add(words, 0, 1, RELAXED)  # RELAXED: only the number matters; the load below acquires
+    spins = 0
+    while atomics.load(words, _SERVING, ACQUIRE) != ticket:
+        spins += 1
+        if spins < _SPINS:
+            pause()
+        else:
+            yield_core()
+
+
+@kernel_jit
+def ticket_unlock(words):
+    """Give the ticket lock in `words` to the next in line."""
+    atomics.store(words, _SERVING, atomics.load(words, _SERVING, RELAXED) + 1, RELEASE)  # only the holder writes it

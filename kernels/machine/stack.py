@@ -35,7 +35,8 @@ def _lengths(shape: Any) -> tuple[int, ...]:
 
 
 def _make(shape: Any, dtype: Any, *, zeroed: bool) -> Any:
-    lengths, kind = _lengths(shape), element_type(dtype)
+    kind: Any = element_type(dtype)
+    lengths = _lengths(shape)
     if not isinstance(kind, types.Number) or isinstance(kind, types.Complex):
         raise TypingError(f"a stack array holds integers or floats, not {kind}")
     array_type = types.Array(kind, len(lengths), "C")
