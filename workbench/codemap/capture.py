@@ -89,6 +89,11 @@ def objects() -> list[Captured]:
         return list(_objects.values())
 
 
+def count() -> int:
+    """Return how many objects are kept: it grows with every library that is compiled or loaded."""
+    return len(_objects)
+
+
 def object_of(dispatcher: Any, signature: Any) -> tuple[Captured, str]:
     """Return the object of one overload, and the mangled name of its function.
 

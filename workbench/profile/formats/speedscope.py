@@ -1,0 +1,47 @@
+"""The JSON of https://www.speedscope.app (file format schema of 2019): drop the file onto the page, it stays local."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from workbench.codemap.lines import Frame
+from workbench.profile.formats.collapsed import frame_name
+from workbench.profile.profile import Profile
+
+SCHEMA = "https://www.speedscope.app/file-format-schema.json"
+
+
+def speedscope(profile: Profile) -> str:
+    """Return `profile` as a sampled profile; its weights are the main counter, in its own unit."""
+    stacks = [(stack, amount) for stack, amount in profile.stacks.items() if amount]
+    stacks += [((Frame(f"[{name}]", "", 0),), amount) for name, amount in profile.outside.items() if amount]
+    numbers: dict[Frame, int] = {}
+    frames: list[dict[str, Any]] = []
+    for stack, _ in stacks:
+        for frame in stack:
+            if frame not in numbers:
+                numbers[frame] = len(frames)
+                place = {"file": frame.file, "line": frame.line} if frame.line else {}
+                frames.append({"name": frame_name(frame), **place})
+    weights = [amount for _, amount in stacks]
+    return json.dumps(
+        {
+            "$schema": SCHEMA,
+            "exporter": "kernel-workbench",
+            "name": profile.title,
+            "activeProfileIndex": 0,
+            "shared": {"frames": frames},
+            "profiles": [
+                {
+                    "type": "sampled",
+                    "name": f"{profile.title}: {profile.main}",
+                    "unit": "none",
+                    "startValue": 0,
+                    "endValue": sum(weights),
+                    "samples": [[numbers[frame] for frame in stack] for stack, _ in stacks],
+                    "weights": weights,
+                }
+            ],
+        }
+    )

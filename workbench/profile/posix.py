@@ -1,0 +1,111 @@
+"""Calls of Linux that Python does not offer: timers for one thread, signal handlers that are compiled code."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import functools
+import os
+import platform
+import signal
+from typing import Any
+
+from workbench.errors import WorkbenchError
+
+CLOCK_MONOTONIC = 1
+SIGEV_THREAD_ID = 4
+SA_SIGINFO, SA_ONSTACK, SA_RESTART = 0x4, 0x08000000, 0x10000000
+SI_TIMER = -2  # the code of a signal that a timer sent
+
+# Where a signal handler finds things: bytes into siginfo_t and ucontext_t, from the headers of glibc and Linux.
+INFO_CODE, INFO_VALUE = 8, 24
+CONTEXT_PC = {"x86_64": 168, "aarch64": 440}  # aarch64 is untested
+CONTEXT_SP = {"x86_64": 160, "aarch64": 432}
+
+
+class _SigEvent(ctypes.Structure):
+    _fields_ = (
+        ("value", ctypes.c_int64),
+        ("signo", ctypes.c_int),
+        ("notify", ctypes.c_int),
+        ("thread", ctypes.c_int),
+        ("padding", ctypes.c_int * 11),
+    )
+
+
+class _TimeSpec(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+
+class _TimerSpec(ctypes.Structure):
+    _fields_ = (("interval", _TimeSpec), ("first", _TimeSpec))
+
+
+class SigAction(ctypes.Structure):
+    """``struct sigaction`` of the C library."""
+
+    _fields_ = (
+        ("handler", ctypes.c_void_p),
+        ("mask", ctypes.c_ubyte * 128),
+        ("flags", ctypes.c_int),
+        ("restorer", ctypes.c_void_p),
+    )
+
+
+@functools.cache
+def libc() -> Any:
+    """Return the C library, whichever file has the timers."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "timer_create"):
+        library = ctypes.CDLL(ctypes.util.find_library("rt") or "librt.so.1", use_errno=True)
+    library.timer_settime.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    library.timer_delete.argtypes = (ctypes.c_void_p,)
+    return library
+
+
+def unsupported() -> str | None:
+    """Return why threads cannot be sampled here, as one sentence, or None."""
+    if platform.system() != "Linux":
+        return "sampling needs Linux: timers that signal one thread"
+    if platform.machine() not in CONTEXT_PC:
+        return (
+            f"sampling needs x86-64 or aarch64: where {platform.machine()} keeps its program counter is not known here"
+        )
+    return None
+
+
+def thread_cpu_clock(thread: int) -> int:
+    """Return the number of the clock that counts the CPU time of `thread` (a native id)."""
+    return (~thread << 3) | 6
+
+
+def start_timer(thread: int, signo: int, value: int, period_ns: int, clock: int) -> int | None:
+    """Send `signo` with `value` to `thread` every `period_ns`; return the timer, None if the thread is gone."""
+    event = _SigEvent(value=value, signo=signo, notify=SIGEV_THREAD_ID, thread=thread)
+    timer = ctypes.c_void_p()
+    if libc().timer_create(clock, ctypes.byref(event), ctypes.byref(timer)):
+        return None
+    period = _TimeSpec(*divmod(period_ns, 10**9))
+    libc().timer_settime(timer, 0, ctypes.byref(_TimerSpec(period, period)), None)
+    return timer.value or 0
+
+
+def delete_timer(timer: int) -> None:
+    """End a timer."""
+    libc().timer_delete(timer)
+
+
+def set_handler(signo: int, handler: int, flags: int = 0) -> SigAction:
+    """Install the compiled `handler` for `signo`; return what was there, for `restore_handler`."""
+    old = SigAction()
+    new = SigAction(handler=handler, flags=flags)
+    if libc().sigaction(signo, ctypes.byref(new), ctypes.byref(old)):
+        raise WorkbenchError(f"signal {signo} cannot be handled here: {os.strerror(ctypes.get_errno())}")
+    return old
+
+
+def restore_handler(signo: int, old: SigAction) -> None:
+    """Put back what `set_handler` returned. A signal that is still on its way is dropped, whatever `old` would do."""
+    ignore = SigAction(handler=int(signal.SIG_IGN))
+    libc().sigaction(signo, ctypes.byref(ignore), None)  # Linux discards pending signals that become ignored
+    libc().sigaction(signo, ctypes.byref(old), None)
