@@ -14,6 +14,7 @@ from workbench.gate import policy
 from workbench.measure.comparison import Comparison
 from workbench.measure.driver import Measurement, Request
 from workbench.measure.progress import Progress, choose_progress
+from workbench.measure.results import not_compared
 from workbench.measure.runs import build_run
 
 if TYPE_CHECKING:
@@ -42,16 +43,14 @@ def measure(
     name, modules = _identify(kernel)
     selectors = [f"{name}/{variant}" for variant in variants] if variants is not None else [name]
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
-        request = check_request(
-            Request(
-                selectors=selectors,
-                replicates=replicates,
-                seconds=seconds,
-                modules=modules,
-                paths=[path for path in sys.path if path] if modules else [],
-                parameters=dict(parameters or {}),
-                **_workload(workload, Path(folder)),
-            )
+        request = Request(
+            selectors=selectors,
+            replicates=replicates,
+            seconds=seconds,
+            modules=modules,
+            paths=[path for path in sys.path if path] if modules else [],
+            parameters=dict(parameters or {}),
+            **_workload(workload, Path(folder)),
         )
         report = Measurement(request, choose_progress() if progress is None else progress).run()
     wanted = None if pairs is None else [(f"{name}/{a}", f"{name}/{b}") for a, b in pairs]
@@ -63,18 +62,8 @@ def compare(kernel: Kernel | str, a: str, b: str, workload: Any = None, **option
     if a == b:
         raise InputError(f"{a} is compared with itself: name two variants")
     run = measure(kernel, [a, b], workload, pairs=[(a, b)], **options)
-    return Comparison(run.comparisons[0].a, run.comparisons[0].b, tuple(run.comparisons), run)
-
-
-def check_request(request: Request) -> Request:
-    """Return `request`, or raise InputError with one sentence."""
-    if not request.selectors:
-        raise InputError("there is nothing to measure: name a kernel, or at least one variant")
-    if request.replicates < 1:
-        raise InputError(f"{request.replicates} replicates cannot be measured: ask for 1 or more")
-    if not 0 < request.seconds < 86_400:
-        raise InputError(f"{request.seconds} s cannot be spent on measuring: give more than 0 and less than a day")
-    return request
+    first, second = run.comparisons[0].a, run.comparisons[0].b
+    return Comparison(first, second, tuple(run.comparisons), tuple(not_compared(run.replicates, first, second)), run)
 
 
 def _identify(kernel: Any) -> tuple[str, list[str]]:

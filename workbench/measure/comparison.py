@@ -18,11 +18,12 @@ _HEADS = ("metric", "B / A", "interval", "margin", "verdict", "")
 
 @dataclass(frozen=True)
 class Comparison:
-    """B against A: `rows`, one for each statistic, and the `run` they were made from (None for saved baselines)."""
+    """B against A: `rows`, one for each statistic; `notes` on what could not be compared; the `run` behind it."""
 
     a: str
     b: str
     rows: tuple[record.Comparison, ...]
+    notes: tuple[str, ...] = ()
     run: record.Run | None = None
 
     @property
@@ -45,7 +46,7 @@ class Comparison:
         lines += [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
         ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         return {"text/plain": str(self), "text/html": self.to_html()}
@@ -66,6 +67,7 @@ class Comparison:
             f'<table style="border-collapse:collapse;color:light-dark(#1a1a1a, #e8e8e8)">'
             f'<caption style="text-align:left;padding-bottom:4px">{caption}</caption>'
             f"<thead><tr>{heads}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+            + "".join(f'<p style="margin:4px 0">{html.escape(note)}</p>' for note in self.notes)
         )
 
 

@@ -34,7 +34,7 @@ class CancelledError(WorkbenchError):
 
 @dataclass
 class Request:
-    """What is to be measured. See `workbench.measure.job.Job` for the fields that go to the processes as they are."""
+    """What is to be measured, as `workbench.measure.job.Job` describes it. Raises InputError for what cannot be."""
 
     selectors: list[str]
     replicates: int
@@ -45,6 +45,14 @@ class Request:
     input_file: str | None = None
     description: Any = None  # a record.Workload, when the input file holds an array that was in memory
     parameters: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.selectors:
+            raise InputError("there is nothing to measure: name a kernel, or at least one variant")
+        if self.replicates < 1:
+            raise InputError(f"{self.replicates} replicates cannot be measured: ask for 1 or more")
+        if not 0 < self.seconds < 86_400:
+            raise InputError(f"{self.seconds} s cannot be spent on measuring: give more than 0 and less than a day")
 
 
 @dataclass

@@ -102,6 +102,24 @@ class Histogram:
         rank = min(max(rank, 1), int(running[-1]))
         return int(_edges(len(self.counts))[1][np.searchsorted(running, rank)])
 
+    def interpolated_at(self, percentile: float, width: float) -> float:
+        """Return the value at `percentile`, interpolated inside a window of `width` around it; 0 when empty.
+
+        For comparing, where the clock advances in steps of `width`: the percentile itself would jump by a whole step or
+        not move at all, while the shares of the two steps around it follow a small change (the median of grouped data).
+        """
+        total = self.total
+        if total == 0:
+            return 0.0
+        rank = percentile / 100 * total
+        value = self.value_at(percentile)
+        lowest, _ = _edges(len(self.counts))
+        begin, end = np.searchsorted(lowest, [value - width / 2, value + width / 2])
+        end = max(end, begin + 1)
+        below, inside = int(self.counts[:begin].sum()), int(self.counts[begin:end].sum())
+        share = (rank - below) / inside if inside else 0.5
+        return max(value - width / 2, 0.0) + width * min(max(share, 0.0), 1.0)
+
     def add(self, other: Histogram) -> None:
         """Add the counts of `other`. The reach becomes the longer of the two."""
         if len(other.counts) > len(self.counts):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 
 class Progress(Protocol):
@@ -58,27 +58,37 @@ class Bar:
     """A bar on a terminal, drawn only when told: a thread that redraws it would disturb what is timed."""
 
     def __init__(self, stream: IO[str]) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as RichProgress
+        self._stream = stream
+        self._bar: Any = None
+        self._task: Any = None
 
-        columns = (BarColumn(30), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-        self._bar = RichProgress(*columns, console=Console(file=stream), auto_refresh=False, transient=True)
-        self._task = self._bar.add_task("starting", total=1.0)
-        self._bar.start()
+    def _opened(self) -> Any:
+        """Return the bar, drawn from its first use on: importing rich must not delay the first process."""
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as RichProgress
+
+            columns = (BarColumn(30), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+            console = Console(file=self._stream)
+            self._bar = RichProgress(*columns, console=console, auto_refresh=False, transient=True)
+            self._task = self._bar.add_task("starting", total=1.0)
+            self._bar.start()
+        return self._bar
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
-        self._bar.console.print(text, markup=False, highlight=False)
+        self._opened().console.print(text, markup=False, highlight=False)
 
     def advance(self, done: float, doing: str) -> None:
         """Draw the bar."""
-        self._bar.update(self._task, completed=done, description=doing)
+        self._opened().update(self._task, completed=done, description=doing)
         self._bar.refresh()
 
     def close(self) -> None:
         """Take the bar off the screen."""
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
 
 def choose_progress(stream: IO[str] | None = None) -> Progress:

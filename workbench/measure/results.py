@@ -39,20 +39,20 @@ def block_histogram(block: record.Block, variant: str) -> Histogram | None:
     return merge(_decoded(text) for text in texts) if texts else None
 
 
-def percentile_of_block(fraction: float) -> Statistic:
-    """Return the function that gives a percentile of one block."""
+def percentile_of_block(fraction: float, step_ns: float) -> Statistic:
+    """Return the function that gives a percentile of one block, interpolated inside the clock's step."""
 
     def statistic(block: record.Block, variant: str) -> float | None:
         histogram = block_histogram(block, variant)
-        return float(histogram.value_at(fraction * 100)) if histogram is not None and histogram.total else None
+        return histogram.interpolated_at(fraction * 100, step_ns) if histogram is not None else None
 
     return statistic
 
 
-def statistic_of(metric: str, statistic: str) -> Statistic:
+def statistic_of(metric: str, statistic: str, step_ns: float) -> Statistic:
     """Return the function that gives the cost of one block: what a comparison's ratio is made of."""
     if metric == "service_time" and statistic in policy.PERCENTILES:
-        return percentile_of_block(policy.PERCENTILES[statistic])
+        return percentile_of_block(policy.PERCENTILES[statistic], step_ns)
     return batch_mean_ns
 
 
@@ -86,23 +86,37 @@ def compare(
     alpha: float = policy.ALPHA,
     margins: Mapping[str, float] | None = None,
 ) -> list[record.Comparison]:
-    """Judge `b` against `a` (kernel/variant) on each statistic that both have, from blocks that hold both."""
+    """Judge `b` against `a` (kernel/variant) on each statistic that both have, from blocks that hold both.
+
+    A percentile for which a block has too few samples, or that lies below the clock's floor, is left out.
+    """
     rows = []
+    step_ns = max((replicate.clock.step_ns for replicate in replicates), default=0.0)
     for metric, statistic in COMPARED:
-        found = differences(replicates, a, b, statistic_of(metric, statistic))
+        if _hindrance(replicates, (a, b), metric, statistic) is not None:
+            continue
+        found = differences(replicates, a, b, statistic_of(metric, statistic, step_ns))
         if not found:
             continue
         margin = (margins or policy.MARGINS).get(statistic, policy.TAIL_MARGIN)
-        judgement = paired.judge(found, margin, alpha)
-        hindrance = _hindrance(replicates, (a, b), metric, statistic)
-        rows.append(comparison_row(a, b, metric, statistic, margin, judgement, hindrance))
+        rows.append(comparison_row(a, b, metric, statistic, margin, paired.judge(found, margin, alpha)))
     return rows
 
 
+def not_compared(replicates: Sequence[record.Replicate], a: str, b: str) -> list[str]:
+    """Return a sentence for each statistic on which `compare` has nothing to say."""
+    found = []
+    for metric, statistic in COMPARED:
+        reason = _hindrance(replicates, (a, b), metric, statistic)
+        if reason is not None:
+            found.append(f"{metric.replace('_', ' ')} {statistic} was not compared: {reason}")
+    return found
+
+
 def comparison_row(
-    a: str, b: str, metric: str, statistic: str, margin: float, judgement: paired.Judgement, hindrance: str | None
+    a: str, b: str, metric: str, statistic: str, margin: float, judgement: paired.Judgement
 ) -> record.Comparison:
-    """Turn a judgement of logarithms into a row of ratios; a `hindrance` leaves it UNRESOLVED, and is its reason."""
+    """Turn a judgement of logarithms into a row of ratios."""
     return record.Comparison(
         a=a,
         b=b,
@@ -112,11 +126,11 @@ def comparison_row(
         low=math.exp(judgement.low),
         high=math.exp(judgement.high),
         margin=margin,
-        verdict=record.Verdict.UNRESOLVED if hindrance else judgement.verdict,
+        verdict=judgement.verdict,
         blocks=judgement.blocks,
         replicates=judgement.replicates,
-        blocks_needed=None if hindrance else judgement.blocks_needed,
-        reason=hindrance or judgement.reason,
+        blocks_needed=judgement.blocks_needed,
+        reason=judgement.reason,
     )
 
 
@@ -131,6 +145,8 @@ def _hindrance(
     for variant in variants:
         histograms = [block_histogram(block, variant) for replicate in replicates for block in replicate.blocks]
         kept = [histogram for histogram in histograms if histogram is not None]
+        if not kept:
+            return f"no latencies of {variant} were taken"
         if min(histogram.total for histogram in kept) < needed:
             return f"a block has fewer than the {needed:,} samples that {statistic} needs"
         floor = floor_ns(replicates)

@@ -1,0 +1,118 @@
+"""What the verbs that measure share: their options, and how figures are written in a table."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workbench.errors import InputError
+from workbench.gate import policy
+
+if TYPE_CHECKING:
+    from workbench.measure.driver import Report, Request
+    from workbench.record import Result, Run
+
+_OPTIONS = (
+    click.option("--workload", metavar="NAME", help="A named workload; `workbench list` shows them."),
+    click.option("--input", "input_file", metavar="FILE", type=click.Path(path_type=Path), help="Market data."),
+    click.option(
+        "--replicates", default=policy.REPLICATES, show_default=True, help="Fresh processes, one after the other."
+    ),
+    click.option(
+        "--seconds", default=policy.SECONDS, show_default=True, help="Time measured for each kernel, over all of them."
+    ),
+    click.option("-P", "parameters", multiple=True, metavar="NAME=VALUE", help="A kernel's parameter; repeatable."),
+    click.option("-m", "--module", "modules", multiple=True, help="Import name of your own kernel; repeatable."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+)
+
+
+def measuring_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of `make_request` to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def make_request(
+    selectors: Sequence[str],
+    workload: str | None,
+    input_file: Path | None,
+    replicates: int,
+    seconds: float,
+    parameters: Sequence[str],
+    modules: Sequence[str],
+) -> Request:
+    """Return what a person asked for, checked as far as it can be without importing a kernel. Raises InputError."""
+    from workbench.measure.driver import Request
+
+    if workload is not None and input_file is not None:
+        raise InputError("--workload and --input both name the data: give one of them")
+    if input_file is not None and not input_file.is_file():
+        raise InputError(f"{input_file} is not a file: give the path of a file with market data")
+    return Request(
+        selectors=list(selectors),
+        replicates=replicates,
+        seconds=seconds,
+        modules=list(modules),
+        paths=[str(Path.cwd()), *filter(None, sys.path)] if modules else [],
+        workload=workload,
+        input_file=None if input_file is None else str(input_file.resolve()),
+        parameters=dict(_parameter(text) for text in parameters),
+    )
+
+
+def _parameter(text: str) -> tuple[str, int]:
+    name, _, value = text.partition("=")
+    try:
+        return name, int(value)
+    except ValueError:
+        raise InputError(f"-P {text} is not NAME=VALUE with a whole number: write it as -P symbols=64") from None
+
+
+def amount(value: float, unit: str) -> str:
+    """Return `value` for a person: 38 ns, 1.24 µs, 71.2 M/s, 187 MB."""
+    scales = {
+        "ns": ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns")),
+        "operations/s": ((1e6, "M/s"), (1e3, "k/s"), (1.0, "/s")),
+        "bytes": ((1e6, "MB"), (1e3, "kB"), (1.0, "B")),
+    }.get(unit, ((1.0, unit),))
+    size, name = next(((size, name) for size, name in scales if abs(value) >= size), scales[-1])
+    scaled = value / size
+    return f"{scaled:.3g} {name}" if scaled < 1000 else f"{scaled:,.0f} {name}"
+
+
+def figure(result: Result | None) -> str:
+    """Return a result for a table: its value and interval; "< 29 ns" where it is only a bound."""
+    if result is None:
+        return ""
+    value = amount(result.value, result.unit)
+    if result.bound == "upper":
+        return f"< {value}"
+    if result.low is None or result.high is None:
+        return value
+    return f"{value} ({amount(result.low, result.unit)} .. {amount(result.high, result.unit)})"
+
+
+def describe_run(run: Run, report: Report) -> list[str]:
+    """Return the lines below a table: data, machine, clock, what each phase cost, and what is to be known."""
+    clock = run.replicates[0].clock
+    source = f" from {run.workload.source}" if run.workload.source else ""
+    phases = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in report.phases_s.items())
+    noise = [side.noise for replicate in run.replicates for block in replicate.blocks for side in block.sides]
+    switches = sum(each.involuntary_switches for each in noise)
+    steal = sum(each.steal_ticks for each in noise)
+    return [
+        f"workload {run.workload.name}{source}: {run.workload.events:,} events, {run.workload.symbols:,} symbols",
+        f"machine {run.machine.cpu_model}, {run.machine.cores} cores, key {run.machine.hardware_key}; "
+        f"{len(run.replicates)} replicates on core {run.replicates[0].core}",
+        f"clock {clock.source}: cost {clock.cost_ns:.1f} ns, step {clock.step_ns:.1f} ns; "
+        f"percentiles below {clock.floor_ns:.0f} ns are bounds",
+        f"while timing: {switches} involuntary switches, {steal} ticks stolen",
+        f"first block {report.first_block_after_s:.1f} s after the start: {phases}; {run.duration_s:.0f} s in all",
+        *(f"note: {note}" for note in report.notes),
+    ]

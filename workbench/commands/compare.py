@@ -1,0 +1,143 @@
+"""Compare two variants, interleaved, or two saved baselines; exit 3 if B is slower, 4 if unresolved."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from workbench.commands._measuring import describe_run, make_request, measuring_options
+from workbench.errors import Exit, InputError
+from workbench.record import Verdict
+
+if TYPE_CHECKING:
+    from workbench.measure.comparison import Comparison
+    from workbench.record import Run
+
+STATISTICS = {"throughput": "mean", "p50": "p50", "p99": "p99", "p999": "p999"}
+
+
+@click.command("compare")
+@click.argument("a")
+@click.argument("b")
+@click.option("-k", "--kernel", help="The kernel, when A and B name only variants.")
+@click.option(
+    "--on",
+    "statistics",
+    multiple=True,
+    type=click.Choice(list(STATISTICS)),
+    help="What decides the exit code; repeatable. All by default.",
+)
+@measuring_options
+def command(a: str, b: str, kernel: str | None, statistics: tuple[str, ...], as_json: bool, **options: Any) -> int:
+    """Compare two variants, interleaved, or two saved baselines; exit 3 if B is slower, 4 if unresolved.
+
+    A and B are KERNEL/VARIANT, or VARIANT with -k, or both @NAME of a saved baseline. Baselines were measured at
+    different times: their comparison is labelled so, and ENVIRONMENT INVALID (exit 5) when the machines differ.
+
+    \b
+    workbench compare order_book/baseline order_book/ladder
+    workbench compare baseline ladder -k order_book --on p99
+    workbench compare @monday @tuesday
+    """
+    if a.startswith("@") != b.startswith("@"):
+        raise InputError(f"{a} and {b} cannot be compared: give two variants, or two baselines with @ before each")
+    if a.startswith("@"):
+        return _compare_baselines(a[1:], b[1:], statistics, as_json)
+    return _compare_variants(_full_name(a, kernel), _full_name(b, kernel), statistics, as_json, options)
+
+
+def _full_name(text: str, kernel: str | None) -> str:
+    if "/" in text:
+        return text
+    if kernel is None:
+        raise InputError(f"{text} names no kernel: write KERNEL/{text}, or give the kernel with -k")
+    return f"{kernel}/{text}"
+
+
+def _compare_variants(a: str, b: str, statistics: tuple[str, ...], as_json: bool, options: dict[str, Any]) -> int:
+    from workbench.measure.driver import Measurement
+    from workbench.measure.progress import choose_progress
+
+    if a == b:
+        raise InputError(f"{a} is compared with itself: name two variants")
+    if a.split("/")[0] != b.split("/")[0]:
+        raise InputError(f"{a} and {b} are of different kernels, which do different work: name variants of one")
+    report = Measurement(make_request([a, b], **options), choose_progress()).run()
+    from workbench.measure.comparison import Comparison
+    from workbench.measure.results import not_compared
+    from workbench.measure.runs import build_run
+
+    run = build_run(report, [(a, b)])
+    comparison = Comparison(a, b, tuple(run.comparisons), tuple(not_compared(run.replicates, a, b)), run)
+    if as_json:
+        click.echo(run.to_json())
+    else:
+        click.echo(str(comparison))
+        click.echo("\n".join(["", *describe_run(run, report)]))
+    return _exit_code(comparison, statistics)
+
+
+def _compare_baselines(a: str, b: str, statistics: tuple[str, ...], as_json: bool) -> int:
+    from workbench.gate.baseline import compare_with_baseline
+    from workbench.measure.comparison import Comparison
+
+    first, second = _baseline(a), _baseline(b)
+    if first.machine.hardware_key != second.machine.hardware_key:
+        reason = (
+            f"{Verdict.ENVIRONMENT_INVALID}: @{a} was measured on hardware {first.machine.hardware_key}, @{b} on "
+            f"{second.machine.hardware_key}; their times cannot be compared"
+        )
+        click.echo(json.dumps(_document(a, b, [], Verdict.ENVIRONMENT_INVALID, reason)) if as_json else reason)
+        return Exit.INVALID
+    rows = compare_with_baseline(second, first, a, tuple(STATISTICS))
+    if not rows:
+        raise InputError(f"@{a} and @{b} share no variant: nothing can be compared")
+    comparison = Comparison(f"@{a}", f"@{b}", tuple(rows), ("measured at different times, not side by side",))
+    if as_json:
+        click.echo(json.dumps(_document(a, b, [row.model_dump(mode="json") for row in rows])))
+    else:
+        click.echo(_by_variant(comparison))
+    return _exit_code(comparison, statistics)
+
+
+def _baseline(name: str) -> Run:
+    from workbench.record import Run
+    from workbench.store import open_store
+
+    store = open_store()
+    found = store.baseline(name)
+    if not isinstance(found, Run):
+        there = ", ".join(sorted({f"@{each.name}" for each in store.baselines()})) or "none yet"
+        raise InputError(f"there is no baseline @{name}: there are {there}; `workbench run --save-baseline` saves one")
+    return found
+
+
+def _by_variant(comparison: Comparison) -> str:
+    """Return one table for each variant that both baselines hold."""
+    from dataclasses import replace
+
+    tables = []
+    for variant in dict.fromkeys(row.b for row in comparison.rows):
+        rows = tuple(row for row in comparison.rows if row.b == variant)
+        tables.append(str(replace(comparison, a=rows[0].a, b=f"{variant}{comparison.b}", rows=rows)))
+    return "\n\n".join(tables)
+
+
+def _document(
+    a: str, b: str, rows: list[dict[str, Any]], verdict: Verdict | None = None, reason: str = ""
+) -> dict[str, Any]:
+    made: dict[str, Any] = {"schema": "workbench/comparison/1", "a": f"@{a}", "b": f"@{b}", "comparisons": rows}
+    return {**made, "verdict": verdict, "reason": reason} if verdict else made
+
+
+def _exit_code(comparison: Comparison, statistics: tuple[str, ...]) -> int:
+    """Return the exit code of the rows that decide."""
+    from workbench.gate.outcome import Outcome, worst_verdict
+
+    wanted = {STATISTICS[name] for name in statistics or STATISTICS}
+    deciding = [row for row in comparison.rows if row.statistic in wanted]
+    if not deciding:
+        return Exit.UNRESOLVED
+    return Outcome(headline="", verdict=worst_verdict(deciding)).exit_code
