@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 from workbench.errors import InputError
 from workbench.gate.policy import ALPHA, PERCENTILES, margin_for
-from workbench.measure.histogram import Histogram, merge
+from workbench.measure.histogram import merge
+from workbench.measure.results import batch_mean_ns, block_histogram
 from workbench.record import Comparison, Replicate, Run, Verdict
 from workbench.stats import unpaired
 from workbench.stats.median import median
@@ -128,11 +129,10 @@ def _costs(run: Run, variant: str, against: str | None, statistic: str) -> Costs
 
 def _cost(replicate: Replicate, variant: str, statistic: str) -> float | None:
     """Return the logarithm of a variant's cost in one process: the median of its blocks, or of its merged histogram."""
-    sides = [side for block in replicate.blocks for side in block.sides if side.variant == variant]
     if statistic == "throughput":
-        plain = [math.log(side.elapsed_ns / side.operations) for side in sides]  # every side ran without a probe first
-        return median(plain) if plain else None
-    recorded = [Histogram.decode(side.histogram) for side in sides if side.histogram is not None]
+        means = [mean for block in replicate.blocks if (mean := batch_mean_ns(block, variant))]
+        return median([math.log(mean) for mean in means]) if means else None
+    recorded = [found for block in replicate.blocks if (found := block_histogram(block, variant)) is not None]
     if not recorded:
         return None
     merged = merge(recorded)

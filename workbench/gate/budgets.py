@@ -20,9 +20,9 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    old: float | None = Field(None, gt=0)
+    old: float | None = Field(default=None, gt=0)
     must: float = Field(gt=0)
-    stretch: float | None = Field(None, gt=0)
+    stretch: float | None = Field(default=None, gt=0)
 
 
 class Budget(BaseModel):
@@ -37,7 +37,7 @@ class Budget(BaseModel):
     unit: str
     below: Limits | None = None
     above: Limits | None = None
-    variant: str | None = Field(None, description="the variant that is judged; without it the best or the worst one")
+    variant: str | None = Field(default=None, description="the one to judge; else the best or the worst")
     judged: Literal["best", "worst"] = "best"
 
     @model_validator(mode="after")

@@ -34,8 +34,8 @@ class Outcome(BaseModel):
     headline: str
     findings: list[str] = Field(default_factory=list, description="sentences, computed from the data")
     verdict: Verdict | None = None
-    save_baseline: str | None = Field(None, description="the name under which the results become a baseline")
-    baseline_id: str | None = Field(None, description="the record that was compared with")
+    save_baseline: str | None = Field(default=None, description="the name under which the results become a baseline")
+    baseline_id: str | None = Field(default=None, description="the record that was compared with")
 
     @property
     def exit_code(self) -> Exit:

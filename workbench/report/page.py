@@ -1,0 +1,66 @@
+"""What all pages share: the style, the policy that lets no request leave, and templates that escape everything."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from workbench.figures.ratio import metric_name
+from workbench.figures.text import number, percent_change, plain
+from workbench.record import Machine
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
+"""Nothing is fetched and nothing is sent, whatever an output holds: trading data stay on the machine."""
+
+
+@functools.cache
+def text(name: str) -> str:
+    """Return a file of the templates' folder."""
+    return (TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def environment() -> jinja2.Environment:
+    """Return the template environment: every value is escaped, and a missing one is an error."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    made.filters.update(plain=plain, change=percent_change, number=number, css=css_class, metric=metric_name)
+    return made
+
+
+def render(template: str, **values: Any) -> str:
+    """Return the template `template` with `values`, escaped."""
+    return environment().get_template(template).render(**values)
+
+
+def css_class(word: object) -> str:
+    """Return a verdict as the name of a style class."""
+    return re.sub(r"[^a-z]+", "-", str(word).lower()).strip("-")
+
+
+def machine_facts(machine: Machine) -> list[tuple[str, str]]:
+    """Return what a person must know of a machine to judge a figure."""
+    facts = [("machine", f"{machine.cpu_model}, {machine.cores} cores, {machine.host}")]
+    if machine.hypervisor:
+        facts.append(("virtual", machine.hypervisor))
+    if machine.git_revision:
+        facts.append(("code", machine.git_revision[:12] + (" with uncommitted changes" if machine.git_dirty else "")))
+    versions = " ".join(f"{name} {machine.versions[name]}" for name in ("python", "numba") if name in machine.versions)
+    return [*facts, ("versions", versions)] if versions else facts
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as a person says it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
