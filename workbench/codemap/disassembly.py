@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import collections
 import functools
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from typing import Any
 
 import capstone
 
-from workbench.codemap.addresses import frames_in, readable_name
+from workbench.codemap.addresses import frames_in, lines_of, readable_name
 from workbench.codemap.elf import ObjectCode, Symbol
 from workbench.codemap.lines import Frame
 from workbench.errors import WorkbenchError
@@ -54,7 +55,37 @@ def disassemble(code: ObjectCode, function: Symbol) -> tuple[Instruction, ...]:
                 target = _target_name(code, holes[offset])
         frames = frames_in(code, function, each.address)
         found.append(Instruction(each.address, each.size, each.mnemonic, each.op_str, target, frames))
-    return tuple(found)
+    return tuple(_calls_to_their_lines(code, function, found))
+
+
+def call_frames(code: ObjectCode, function: Symbol, return_offset: int) -> tuple[Frame, ...]:
+    """Return the line of the call after which `function` goes on at `return_offset`, and the calls around it."""
+    for each in disassemble(code, function):
+        if each.offset + each.size_bytes == return_offset:
+            return each.frames
+    return frames_in(code, function, return_offset - 1)
+
+
+def _calls_to_their_lines(code: ObjectCode, function: Symbol, found: list[Instruction]) -> list[Instruction]:
+    """Give calls of pure functions (``sin``) the line that uses the result, where LLVM has lost their own.
+
+    LLVM forgets the line of what it moves in or out of a loop. Such a call has no row of its own in the table and
+    would count for the line before it, as a rule the loop's head, while the instruction after it has a row and reads
+    the result.
+    """
+    assert function.section is not None
+    lines = lines_of(code)
+
+    def starts_row(each: Instruction) -> bool:
+        offset = function.offset + each.offset
+        row = lines.row_at(function.section or 0, offset)
+        return row is not None and row.begin == offset
+
+    for place, (call, after) in enumerate(itertools.pairwise(found)):
+        reads_result = "mm0" in after.operands.partition(",")[2]
+        if call.mnemonic == "call" and reads_result and starts_row(after) and not starts_row(call):
+            found[place] = replace(call, frames=after.frames)
+    return found
 
 
 def by_line(instructions: tuple[Instruction, ...]) -> dict[tuple[str, int], list[Instruction]]:

@@ -7,13 +7,16 @@ import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numba
+import numpy as np
 from elftools.elf.elffile import ELFFile
 
 from workbench.codemap.elf import ObjectCode
 
+_NUMBA = str(Path(numba.__file__).parent)
 _SECTION_SHIFT = 40  # an address of the table is section << 40 | offset: sections of one object never overlap
 
 
@@ -47,6 +50,14 @@ class _Range:
     function: str
     call_file: str = ""
     call_line: int = 0
+
+
+def own_frames(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    """Return `frames` from the first on that is not Numba's own source, or all where there is no other."""
+    for first, frame in enumerate(frames):
+        if not frame.file.startswith(_NUMBA) and not frame.file.endswith("<string>"):
+            return frames[first:]
+    return frames
 
 
 class Lines:
@@ -94,9 +105,9 @@ class Lines:
                 return ()
             offset = min(max(offset, row.begin), row.end - 1)
         address = (section << _SECTION_SHIFT) + offset
-        around = sorted(
-            (each for each in self._ranges if each.low <= address < each.high), key=lambda each: -each.depth
-        )
+        low, high = self._bounds
+        inside = np.flatnonzero((low <= address) & (address < high))
+        around = sorted((self._ranges[place] for place in inside), key=lambda each: -each.depth)
         file, line, frames = row.file, row.line, []
         for each in around:
             frames.append(Frame(each.function, file, line))
@@ -145,6 +156,11 @@ class Lines:
                 first, end = (each & ((1 << _SECTION_SHIFT) - 1) for each in (begin.address, state.address))
                 yield Row(section, first, end, files.get(begin.file, "?"), begin.line)
             begin = None if state.end_sequence else state
+
+    @functools.cached_property
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        low = np.array([each.low for each in self._ranges], np.int64)
+        return low, np.array([each.high for each in self._ranges], np.int64)
 
     @functools.cached_property
     def _ranges(self) -> tuple[_Range, ...]:

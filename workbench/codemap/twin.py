@@ -16,7 +16,9 @@ from workbench.codemap import capture
 from workbench.codemap.addresses import CodeMap, FunctionRange, Place, frames_in, lines_of
 from workbench.codemap.build import build_with_lines
 from workbench.codemap.code_hash import parts_of
+from workbench.codemap.disassembly import call_frames
 from workbench.codemap.elf import ObjectCode, Symbol
+from workbench.codemap.lines import Frame
 from workbench.codemap.same_code import SameCode, compare
 
 
@@ -59,16 +61,23 @@ class Twins:
             if twin.proof is not None
         }
 
-    def place(self, code_map: CodeMap, address: int) -> Place | None:
-        """Return what lies at `address`, with the line of the twin where the code itself has none."""
-        found = code_map.function_at(address)
+    def place(self, code_map: CodeMap, address: int, *, returns_to: bool = False) -> Place | None:
+        """Return what lies at `address`, with the line of the twin where the code itself has none.
+
+        `returns_to` says that `address` is a return address: the line is then that of the call before it.
+        """
+        found = code_map.function_at(address - returns_to)
         if found is None:
             return None
         twin = self.twin_of(found)
         offset = address - found.begin
         if twin is None:
-            return Place(address, found.function, found.symbol.name, offset, ())
-        return Place(address, found.function, found.symbol.name, offset, frames_in(twin.code, twin.symbol, offset))
+            frames: tuple[Frame, ...] = ()
+        elif returns_to:
+            frames = call_frames(twin.code, twin.symbol, offset)
+        else:
+            frames = frames_in(twin.code, twin.symbol, offset)
+        return Place(address, found.function, found.symbol.name, offset, frames)
 
     def _find(self, function: FunctionRange) -> Twin | None:
         if lines_of(function.code).rows:

@@ -166,7 +166,8 @@ def _headline(profile: Profile) -> str:
     if "slowdown" in over:
         low, high = over["slowdown_low"], over["slowdown_high"]
         told.append(
-            f"sampling slows it by {100 * (over['slowdown'] - 1):.1f} % ({100 * (low - 1):.1f} … {100 * (high - 1):.1f})"
+            f"sampling slows it by {100 * (over['slowdown'] - 1):.1f} % "
+            f"({100 * (low - 1):.1f} … {100 * (high - 1):.1f})"
         )
     elif "estimated_slowdown" in over:
         told.append(f"sampling costs about {100 * (over['estimated_slowdown'] - 1):.1f} %")

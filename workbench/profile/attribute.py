@@ -5,20 +5,18 @@ from __future__ import annotations
 import bisect
 import collections
 import linecache
-import os
 from pathlib import Path
-
-import numba
 
 from workbench import codemap
 from workbench.codemap.addresses import CodeMap, Place
-from workbench.codemap.lines import Frame
+from workbench.codemap.lines import Frame, own_frames
 from workbench.codemap.twin import Twins
 from workbench.profile.profile import Line, Profile
 from workbench.profile.sampler import Samples
+from workbench.profile.vectorization import annotate
 
-_NUMBA = str(Path(numba.__file__).parent)
 # A stack of the interpreter may hold left-over addresses of compiled code: nobody called it from there.
+_WRAPPERS = ("_ZN7cpython", "cfunc.")
 _INTERPRETER = ("python", "libpython", "_dispatcher", "[vdso]")
 
 
@@ -49,6 +47,7 @@ def profile_of(samples: Samples, title: str) -> Profile:
         "estimated_slowdown": 1 + samples.rate_per_s * samples.sample_cost_ns / 1e9,
     }
     profile.notes = [*samples.notes, *twins.failures]
+    annotate(profile, twins)
     return profile
 
 
@@ -66,7 +65,9 @@ def _place(pc: int, caller: int, code_map: CodeMap, twins: Twins, libraries: _Li
         return place, ""
     library = libraries.at(pc)
     if caller and not library.startswith(_INTERPRETER):
-        place = twins.place(code_map, caller - 1)  # a return address: the call is the instruction before
+        place = twins.place(code_map, caller, returns_to=True)
+    if place is not None and not place.frames and place.symbol.startswith(_WRAPPERS):
+        return None, "Numba's wrapper around a call from Python"
     return place, library
 
 
@@ -86,14 +87,6 @@ def _fields(frame: Frame) -> tuple[str, str, int]:
     return frame.function, frame.file, frame.line
 
 
-def own_frames(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
-    """Return `frames` from the first on that is not Numba's own source, or all where there is no other."""
-    for first, frame in enumerate(frames):
-        if not frame.file.startswith(_NUMBA) and not frame.file.endswith("<string>"):
-            return frames[first:]
-    return frames
-
-
 class _Libraries:
     """Which file is mapped at an address of this process."""
 
@@ -102,7 +95,7 @@ class _Libraries:
         for text in Path("/proc/self/maps").read_text().splitlines():
             fields = text.split(maxsplit=5)
             begin, end = (int(number, 16) for number in fields[0].split("-"))
-            self._rows.append((begin, end, os.path.basename(fields[5]) if len(fields) > 5 else "memory without a file"))
+            self._rows.append((begin, end, Path(fields[5]).name if len(fields) > 5 else "memory without a file"))
         self._begins = [row[0] for row in self._rows]
 
     def at(self, address: int) -> str:

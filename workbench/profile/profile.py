@@ -120,14 +120,14 @@ class Profile:
         )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        from workbench.profile import annotated
+        from workbench.profile.annotated import html, text
 
-        return {"text/html": annotated.html(self), "text/plain": annotated.text(self)}
+        return {"text/html": html(self), "text/plain": text(self)}
 
     def __str__(self) -> str:
-        from workbench.profile import annotated
+        from workbench.profile.annotated import text
 
-        return annotated.text(self)
+        return text(self)
 
 
 def from_record(record: ProfileRecord) -> Profile:

@@ -64,6 +64,37 @@ class _Session:
         self.began_s = time.monotonic()
 
 
+class _NativeThreads:
+    """Tells which threads that Python does not know are at work: to wake a sleeping worker 1,000 times a second costs.
+
+    Such threads (of Numba's ``prange``, of BLAS) are sampled from 50 ms after they begin to run until they rest.
+    """
+
+    LOOK_S = 0.05
+
+    def __init__(self) -> None:
+        self.busy: set[int] = set()
+        self._spent: dict[int, int] = {}
+        self._looked = 0.0
+
+    def idle(self, threads: set[int]) -> set[int]:
+        """Look, at most every `LOOK_S`, which of `threads` have run since; return those that have not."""
+        if time.monotonic() - self._looked >= self.LOOK_S:
+            self._looked = time.monotonic()
+            spent = {thread: _cpu_ns(thread) for thread in threads}
+            # Handling the samples themselves costs a few microseconds each; real work costs milliseconds.
+            self.busy = {each for each, now in spent.items() if now - self._spent.get(each, now) > 5_000_000}
+            self._spent = spent
+        return threads - self.busy
+
+
+def _cpu_ns(thread: int) -> int:
+    try:
+        return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 class _Keeper(threading.Thread):
     """Arms, empties and disarms, in one thread of its own."""
 
@@ -79,6 +110,7 @@ class _Keeper(threading.Thread):
         self.names: dict[int, str] = {}
         self._timers: dict[int, int] = {}  # native id: timer
         self._next = 0  # slot that is read next
+        self._native = _NativeThreads()
         self._known_objects = -1
         # Here, in the thread that starts it: that thread may hold Numba's compiler lock, and waits for this one.
         self._handler_address = int(handler.make_handler(_CONTROL.ctypes.data).address)
@@ -128,10 +160,10 @@ class _Keeper(threading.Thread):
         alive.discard(threading.get_native_id())
         for thread in self._timers.keys() - alive:
             posix.delete_timer(self._timers.pop(thread))
-        fresh = alive - self._timers.keys()
-        if not fresh:
-            return
         known = {each.native_id: each.name for each in threading.enumerate()}
+        for thread in self._native.idle(alive - known.keys()) & self._timers.keys():
+            posix.delete_timer(self._timers.pop(thread))
+        fresh = (alive & known.keys() | self._native.busy) - self._timers.keys()
         period_ns = int(1e9 / self.rate_per_s * OFF_BEAT)
         for thread in fresh:
             clock = posix.CLOCK_MONOTONIC if self.clock == "wall" else posix.thread_cpu_clock(thread)

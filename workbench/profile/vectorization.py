@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 from workbench.codemap.addresses import code_map
 from workbench.codemap.disassembly import Instruction, by_line, disassemble
+from workbench.codemap.lines import own_frames
 from workbench.codemap.twin import Twins
-from workbench.profile.attribute import own_frames
-from workbench.profile.profile import Line, LineNote, Profile
+from workbench.profile.profile import LineNote, Profile
 
 _BITS = {"zmm": 512, "ymm": 256, "xmm": 128}
 _PACKED_FLOAT = re.compile(
@@ -43,9 +43,8 @@ def note_of(instructions: Sequence[Instruction], in_loop: set[int] | None = None
     return LineNote(width, _detail(judged, bool(packed), bool(scalar)), assembly)
 
 
-def annotate(profile: Profile, twins: Twins | None = None) -> None:
-    """Put the machine code of its lines into `profile`. Only functions with samples are looked at."""
-    twins = twins or Twins()
+def annotate(profile: Profile, twins: Twins) -> None:
+    """Put the machine code of its lines into `profile`, from the functions that `twins` has seen."""
     wanted = {(line.file, line.line) for line in profile.counters if line.line}
     files = {file for file, _ in wanted}
     found: dict[tuple[str, int], tuple[list[Instruction], set[int]]] = {}
