@@ -9,8 +9,8 @@ from kernels.signals._bars import output, parameters_for, prepare
 from kernels.signals.reference import Reference
 
 CARD = """
-Takes in bars of prices, one price for each symbol, and gives after every bar the simple (SMA) and the exponential moving
-average (EMA) of every symbol. The state goes on from one call to the next: bars that come in pieces give the same
+Takes in bars of prices, one price for each symbol, and gives after every bar the simple (SMA) and the exponential
+moving average (EMA) of every symbol. The state goes on from one call to the next: bars that come in pieces give the same
 numbers, bit for bit, as all at once.
 
 - SMA: the mean of the last `window` prices. EMA: ``ema += 2 / (window + 1) * (price - ema)``, started with the SMA of

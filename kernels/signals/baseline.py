@@ -42,7 +42,7 @@ def average(record, price, place, window, inverse):
     """Take `price` into the sum over the window; return the simple average. `place` is where the ring stands.
 
     A running sum alone drifts by a rounding error a bar. `FRESH` adds up the prices since the ring began anew, and
-    takes the sum's place when it holds them all: so no sum is older than two windows, and no bar costs more than another.
+    takes the sum's place when it holds them all: no sum is older than two windows, and no bar costs more than another.
     """
     if place == 0:
         record[FRESH] = 0.0
@@ -77,9 +77,9 @@ def replay(state, prices, out, begin, probe):
     if prices.shape[1] != symbols:
         raise ValueError("signals: prices must have as many columns as the state has symbols")
     inverse, alpha = 1.0 / window, 2.0 / (window + 1)
+    place = state.bars[0] % window
     for row in range(begin, prices.shape[0]):
         stamp = start(probe)
-        place = state.bars[0] % window
         for symbol in range(symbols):
             price, record = prices[row, symbol], state.records[symbol]
             if price - price == 0.0:  # neither NaN nor infinite
@@ -93,6 +93,7 @@ def replay(state, prices, out, begin, probe):
                 out[0, row, symbol] = np.nan
                 out[1, row, symbol] = np.nan
         state.bars[0] += 1
+        place = place + 1 if place < window - 1 else 0
         stop(probe, stamp)
     return prices.shape[0]
 

@@ -66,7 +66,7 @@ def average(state, at, price, count, place, window, inverse):
     """Take `price` into the sums over the window; return the simple averages. `place` is where the ring stands.
 
     A running sum alone drifts by a rounding error a bar. `FRESH` adds up the prices since the ring began anew, and
-    takes the sum's place when it holds them all: so no sum is older than two windows, and no bar costs more than another.
+    takes the sum's place when it holds them all: no sum is older than two windows, and no bar costs more than another.
     """
     begins = mask_of(-1 if place == 0 else 0, LANES)
     ends = mask_of(-1 if place == window - 1 else 0, LANES)
@@ -111,9 +111,9 @@ def replay(state, prices, out, begin, probe):
     inverse, alpha = 1.0 / window, 2.0 / (window + 1)
     whole = symbols // LANES * LANES
     rest = first_lanes(symbols - whole, LANES)
+    place = state.bars[0] % window
     for row in range(begin, prices.shape[0]):
         stamp = start(probe)
-        place = state.bars[0] % window
         for at in range(0, whole, LANES):
             simple, smooth = step(state, at, load(prices, (row, at)), place, window, inverse, alpha)
             store(out, (0, row, at), simple)
@@ -124,6 +124,7 @@ def replay(state, prices, out, begin, probe):
             store_masked(out, (0, row, whole), simple, rest)
             store_masked(out, (1, row, whole), smooth, rest)
         state.bars[0] += 1
+        place = place + 1 if place < window - 1 else 0
         stop(probe, stamp)
     return prices.shape[0]
 

@@ -17,9 +17,9 @@ def multiply(events: np.ndarray, symbols: int, *, seed: int = 1) -> np.ndarray:
     """Return `symbols` copies of every symbol of `events` (EVENT), as one EVENT array ordered by time.
 
     Copy 0 is the original. Every other starts up to 60 s later and has all its prices moved by the same number of
-    ticks, up to 30 % of the symbol's lowest price, so that no price falls to zero; prices of 0 stay 0. Symbol s of copy c
-    becomes ``c * (symbols in events) + s``; order ids become ``id * symbols + c``, distinct across the market. Needs 80
-    bytes of memory for each event of the result. Raises InputError where the ids or prices have no room for that.
+    ticks, up to 30 % of the symbol's lowest price, so that no price falls to zero; prices of 0 stay 0. Symbol s of copy
+    c becomes ``c * (symbols in events) + s``; order ids become ``id * symbols + c``, distinct across the market. Needs
+    80 bytes of memory for each event of the result. Raises InputError where the ids or prices have no room for that.
     """
     own = count_symbols(events)
     if not 1 <= symbols <= MAX_SYMBOLS // own:
@@ -46,7 +46,7 @@ def multiply(events: np.ndarray, symbols: int, *, seed: int = 1) -> np.ndarray:
 
 
 def _shift_prices(part: np.ndarray, symbol_of: np.ndarray, symbols: int, random: np.random.Generator) -> None:
-    """Move the prices of each symbol in `part` by a random number of ticks. Raises InputError where that is too high."""
+    """Move the prices of each symbol in `part` by a random number of ticks. Raises InputError where none has room."""
     prices = part["price_ticks"]
     priced = prices > 0
     lowest = np.full(symbols, MAX_PRICE_TICKS, np.int64)
