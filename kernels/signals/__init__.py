@@ -10,8 +10,8 @@ from kernels.signals.reference import Reference
 
 CARD = """
 Takes in bars of prices, one price for each symbol, and gives after every bar the simple (SMA) and the exponential
-moving average (EMA) of every symbol. The state goes on from one call to the next: bars that come in pieces give the same
-numbers, bit for bit, as all at once.
+moving average (EMA) of every symbol. The state goes on from one call to the next: bars that come in pieces give the
+same numbers, bit for bit, as all at once.
 
 - SMA: the mean of the last `window` prices. EMA: ``ema += 2 / (window + 1) * (price - ema)``, started with the SMA of
   the first `window` prices. Both are NaN for the first ``window - 1`` bars, as in TA-Lib.

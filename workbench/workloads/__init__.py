@@ -4,13 +4,13 @@
 name of a workload, or a path.
 """
 
+from workbench.workloads.generator import synthetic
 from workbench.workloads.itch_writer import write_itch
+from workbench.workloads.known import default, named, names, parse
 from workbench.workloads.loaded import Loaded
-from workbench.workloads.named import default, named, names, parse
 from workbench.workloads.reader import load
 from workbench.workloads.recording import write_recording
 from workbench.workloads.replicas import multiply
-from workbench.workloads.synthetic import synthetic
 
 __all__ = [
     "Loaded",

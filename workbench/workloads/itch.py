@@ -119,7 +119,7 @@ def _fill(data, events, prices, dense, halted, names, told):  # type: ignore[no-
             if trading and not halted[locate]:
                 continue  # each stock is declared tradable before the day starts: that is no event
             halted[locate] = not trading
-            kind = _RESUME if trading else _HALT
+            kind = np.int64(_RESUME if trading else _HALT)
         if letter == _Q and not 0 < _big_endian(data, message + 11, 8) <= np.uint64(_INT32_MAX):
             continue
         if dense[locate] < 0:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from kernels._jit import kernel_jit
-from kernels.messages import EVENT, Kind
+from kernels.messages import Kind
 from workbench import files
 from workbench.errors import InputError
 from workbench.workloads.itch import PREFIX_BYTES, SIZE_OF_TYPE, SIZES
-from workbench.workloads.loaded import DEFAULT_TICK, count_symbols
+from workbench.workloads.loaded import DEFAULT_TICK, count_symbols, require_events
 
 LETTER_OF_KIND = np.zeros(256, np.uint8)
 for _event_kind, _letter in zip(range(1, 10), "AXDEPU\0HH", strict=True):
@@ -90,6 +90,7 @@ def write_itch(
     to SYM0, SYM1, ...; ticks to one cent. What ITCH does not carry comes back filled in or is lost: the price and side
     of an execution are its order's, the size of a DELETE becomes 0. Raises InputError for what ITCH cannot say.
     """
+    require_events(events, path)
     symbols = count_symbols(events)
     names = list(symbol_names) or [f"SYM{symbol}" for symbol in range(symbols)]
     ticks = np.array(tick_sizes or [DEFAULT_TICK] * symbols, np.int64)
@@ -112,7 +113,6 @@ def write_itch(
 
 def _check(path: Path | str, events: np.ndarray, names: list[str], ticks: np.ndarray, symbols: int) -> None:
     """Raise InputError for the first thing that ITCH cannot say."""
-    assert events.dtype == EVENT, events.dtype
     silent = LETTER_OF_KIND[events["kind"]] == 0
     if silent.any():
         at = int(np.argmax(silent))

@@ -44,6 +44,15 @@ class Loaded:
         return self.workload.symbols
 
 
+def require_events(events: np.ndarray, where: object) -> None:
+    """Raise InputError when `events` is no EVENT array; `where` is for its text."""
+    if events.dtype != EVENT or events.ndim != 1:
+        raise InputError(
+            f"{where}: needs a one-dimensional array of kernels.messages.EVENT, not {events.ndim} dimensions of "
+            f"{events.dtype.names or events.dtype}: convert it with .astype(EVENT) (numpy.concatenate drops padding)"
+        )
+
+
 def sha256_of(events: np.ndarray) -> str:
     """Return the SHA-256 of the bytes of an EVENT array."""
     return hashlib.sha256(np.ascontiguousarray(events).view(np.uint8).data).hexdigest()

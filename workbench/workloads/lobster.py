@@ -62,7 +62,7 @@ def _nanoseconds(data, at, end):  # type: ignore[no-untyped-def]
     """
     seconds, stop, _ = _digits(data, at, end)
     if stop == at:
-        return np.int64(0), stop, _EMPTY_FIELD if at == end else _NOT_A_NUMBER
+        return np.int64(0), stop, _EMPTY_FIELD if at == end or data[at] == _COMMA else _NOT_A_NUMBER
     if stop - at > _SECOND_DIGITS:
         return np.int64(0), stop, _RANGE
     fraction, scale = np.int64(0), np.int64(1_000_000_000)

@@ -11,12 +11,12 @@ import numpy as np
 from kernels.messages import EVENT
 from workbench import files
 from workbench.errors import InputError
-from workbench.workloads.loaded import Parsed
+from workbench.workloads.loaded import Parsed, require_events
 
 
 def write_recording(path: Path | str, events: np.ndarray) -> None:
     """Write `events` to `path`, whole or not at all. Raises InputError or WorkbenchError where that cannot be."""
-    assert events.dtype == EVENT, events.dtype
+    require_events(events, path)
     with files.replacing(Path(path)) as stream:
         np.lib.format.write_array(stream, np.ascontiguousarray(events), version=(1, 0), allow_pickle=False)
 

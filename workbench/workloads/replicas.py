@@ -6,7 +6,7 @@ import numpy as np
 
 from kernels.messages import EVENT, MAX_PRICE_TICKS
 from workbench.errors import InputError
-from workbench.workloads.loaded import count_symbols
+from workbench.workloads.loaded import count_symbols, require_events
 
 MAX_SYMBOLS = 1 << 16
 SHIFT_NS = 60 * 10**9  # each copy starts up to this much later than the first
@@ -21,6 +21,7 @@ def multiply(events: np.ndarray, symbols: int, *, seed: int = 1) -> np.ndarray:
     c becomes ``c * (symbols in events) + s``; order ids become ``id * symbols + c``, distinct across the market. Needs
     80 bytes of memory for each event of the result. Raises InputError where the ids or prices have no room for that.
     """
+    require_events(events, "multiply")
     own = count_symbols(events)
     if not 1 <= symbols <= MAX_SYMBOLS // own:
         raise InputError(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import InputError
+from workbench.workloads.generator import synthetic
 from workbench.workloads.loaded import Loaded, shortened
 from workbench.workloads.reader import load
-from workbench.workloads.synthetic import synthetic
 
 HOUR_FILE = "AAPL_2012-06-21_34200000_37800000_message_50.csv.gz"
 _SEED = 1
