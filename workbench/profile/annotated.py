@@ -45,6 +45,15 @@ def html(profile: Profile) -> str:
     )
 
 
+def page(profile: Profile) -> str:
+    """Return `profile` as a whole HTML page, light or dark as the reader's system is; it asks for no other file."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+        f"<title>{_e(profile.title)}: {_e(_label(profile.main))} by line</title></head>"
+        f'<body style="margin:16px;background:light-dark(#ffffff,#0d1117)">{html(profile)}</body></html>\n'
+    )
+
+
 def text(profile: Profile, count: int = 20) -> str:
     """Return the top lines of `profile` as plain text, with their source."""
     names = _columns(profile)

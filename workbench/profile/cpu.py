@@ -68,13 +68,17 @@ def _sample(
 
 
 def _stretch(target: Target, function: Any, seconds: float) -> float:
-    """Run for about `seconds`; return the mean time of one run, what prepares it left out."""
+    """Run for about `seconds`; return the mean CPU time of one run, what prepares it left out.
+
+    CPU time of the whole process, the sampler's own thread included: another process on the same core does not change
+    it, as it would the time on the wall.
+    """
     spent, runs, end = 0.0, 0, time.perf_counter() + seconds
     while not runs or time.perf_counter() < end:
         target.prepare()
-        began = time.perf_counter()
+        began = time.process_time()
         target.run(function)
-        spent += time.perf_counter() - began
+        spent += time.process_time() - began
         runs += 1
     return spent / runs
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 import threading
@@ -34,7 +35,8 @@ from workbench.profile import handler, posix
 Clock = Literal["wall", "cpu"]
 SIGNAL = int(signal.SIGPROF)
 RING_ENTRIES = 1 << 16  # 2 MB: more than six seconds of one thread at 10,000/s between two visits of the keeper
-KEEPER_PERIOD_S = 0.005  # how soon a new thread is sampled
+KEEPER_PERIOD_S = 0.01  # how soon a new thread is sampled; each turn takes Python's lock from the sampled code
+EMPTY_EVERY = 10  # turns
 # Slightly off the round number: a period that divides the scheduler's tick would always meet it at the same place.
 OFF_BEAT = 1.00371
 
@@ -77,14 +79,17 @@ class _NativeThreads:
         self._spent: dict[int, int] = {}
         self._looked = 0.0
 
+    def is_time(self) -> bool:
+        """Return whether the last look is long enough ago."""
+        return time.monotonic() - self._looked >= self.LOOK_S
+
     def idle(self, threads: set[int]) -> set[int]:
-        """Look, at most every `LOOK_S`, which of `threads` have run since; return those that have not."""
-        if time.monotonic() - self._looked >= self.LOOK_S:
-            self._looked = time.monotonic()
-            spent = {thread: _cpu_ns(thread) for thread in threads}
-            # Handling the samples themselves costs a few microseconds each; real work costs milliseconds.
-            self.busy = {each for each, now in spent.items() if now - self._spent.get(each, now) > 5_000_000}
-            self._spent = spent
+        """Look which of `threads` have run since the last look; return those that have not."""
+        self._looked = time.monotonic()
+        spent = {thread: _cpu_ns(thread) for thread in threads}
+        # Handling the samples themselves costs a few microseconds each; real work costs milliseconds.
+        self.busy = {each for each, now in spent.items() if now - self._spent.get(each, now) > 5_000_000}
+        self._spent = spent
         return threads - self.busy
 
 
@@ -111,6 +116,7 @@ class _Keeper(threading.Thread):
         self._timers: dict[int, int] = {}  # native id: timer
         self._next = 0  # slot that is read next
         self._native = _NativeThreads()
+        self._seen: list[str] = []
         self._known_objects = -1
         # Here, in the thread that starts it: that thread may hold Numba's compiler lock, and waits for this one.
         self._handler_address = int(handler.make_handler(_CONTROL.ctypes.data).address)
@@ -128,11 +134,14 @@ class _Keeper(threading.Thread):
             self._next = int(_CONTROL[handler.SLOT])
             self._arm_new()
             self.armed.set()
+            turn = 0
             while not self.ended.wait(KEEPER_PERIOD_S):
                 self._arm_new()
-                self.empty()
-                if _compiler_is_free():
-                    self._publish_ranges()
+                turn += 1
+                if turn % EMPTY_EVERY == 0:
+                    self.empty()
+                    if _compiler_is_free():
+                        self._publish_ranges()
         except BaseException as failure:
             self.failure = failure
         finally:
@@ -156,13 +165,19 @@ class _Keeper(threading.Thread):
 
     def _arm_new(self) -> None:
         """Start a timer for each thread that has none; forget those of threads that ended."""
-        alive = {int(folder.name) for folder in Path("/proc/self/task").iterdir()}
+        names = os.listdir("/proc/self/task")  # noqa: PTH208  # a Path for each thread, 100 times a second, is felt
+        looking = self._native.is_time()
+        if names == self._seen and not looking:
+            return
+        self._seen = names
+        alive = {int(name) for name in names}
         alive.discard(threading.get_native_id())
         for thread in self._timers.keys() - alive:
             posix.delete_timer(self._timers.pop(thread))
         known = {each.native_id: each.name for each in threading.enumerate()}
-        for thread in self._native.idle(alive - known.keys()) & self._timers.keys():
-            posix.delete_timer(self._timers.pop(thread))
+        if looking:
+            for thread in self._native.idle(alive - known.keys()) & self._timers.keys():
+                posix.delete_timer(self._timers.pop(thread))
         fresh = (alive & known.keys() | self._native.busy) - self._timers.keys()
         period_ns = int(1e9 / self.rate_per_s * OFF_BEAT)
         for thread in fresh:
@@ -333,8 +348,9 @@ def _merged(found: CodeMap) -> np.ndarray:
     return np.array(joined, np.int64).reshape(-1, 2)
 
 
+@functools.cache
 def _sample_cost_ns() -> float:
-    """Return what one signal costs: the best of some batches, less what sending none costs.
+    """Return what one signal costs, measured once in a process: the best of some batches, less what sending none costs.
 
     The timer's own interrupt in Linux is not in it; a measured slowdown is, where the profile has one.
     """

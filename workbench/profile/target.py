@@ -44,7 +44,7 @@ def target_of(subject: Any, *arguments: Any, workload: Any = None, **parameters:
     """Return the target that `subject` and `arguments` name.
 
     A `kernels.Kernel` (or its name) takes the name of a variant, and a `workload`: an EVENT array, what
-    `workbench.workloads` loaded, a path, or a workload's name. A function compiled by ``njit`` takes its own arguments;
+    `workbench.workloads` loaded, a path, or a workload's name; None is the default one. A function compiled by ``njit`` takes its own arguments;
     it is called many times with the same ones. Raises InputError with one sentence.
     """
     if is_compiled_function(subject):
@@ -81,7 +81,7 @@ def _variant(subject: Any, arguments: Sequence[Any]) -> Variant:
 
 def _events(workload: Any) -> np.ndarray:
     if workload is None:
-        raise InputError("a kernel needs a workload: an array of kernels.EVENT, a file, or a workload's name")
+        workload = workloads.default()
     if isinstance(workload, (str, Path)):
         workload = workloads.parse(str(workload))
     events = getattr(workload, "events", workload)
