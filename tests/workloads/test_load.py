@@ -13,6 +13,7 @@ from kernels.messages import EVENT, Kind
 from workbench import workloads
 from workbench.errors import Exit, InputError
 from workbench.workloads import cache, known
+from workbench.workloads.loaded import sha256_of
 
 LINES = b"""34200.004241176,1,16113575,18,5853300,1
 34200.00426064,1,16113576,100,5853200,-1
@@ -346,3 +347,12 @@ def test_the_real_files(real_data, monkeypatch):
         workloads.load(real_data / "AAPL_2012-06-21_orderbook_10_head.csv")
     with pytest.raises(InputError, match="Databento"):
         workloads.load(real_data / "esh4-glbx-mdp3-20231224.mbo.dbn.zst")
+
+
+def test_what_lies_between_the_fields_does_not_count(write, tmp_path):
+    events = workloads.synthetic(1, 100, seed=1).events.copy()
+    dirty = np.full(100 * EVENT.itemsize, 255, np.uint8).view(EVENT)
+    for field in EVENT.names:
+        dirty[field] = events[field]
+    assert recording_bytes(dirty, tmp_path) == recording_bytes(events, tmp_path)
+    assert sha256_of(dirty) == sha256_of(events) == workloads.load(tmp_path / "recording.npy").workload.sha256

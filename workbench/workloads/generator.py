@@ -9,7 +9,7 @@ from kernels.messages import EVENT
 from workbench.errors import InputError
 from workbench.workloads.arrivals import arrivals
 from workbench.workloads.calibration import CHILDREN, DELAY_NS, DELAY_SHARE, IMMIGRANT_GAP_NS, REFERENCE_PRICE_TICKS
-from workbench.workloads.loaded import DEFAULT_TICK, Loaded, Parsed, describe
+from workbench.workloads.loaded import DEFAULT_TICK, Loaded, Parsed, by_time, describe
 from workbench.workloads.market import SCALE_ONE, make_book, trade_symbol
 
 OPENING_NS = 34_200 * 10**9  # 9:30
@@ -79,7 +79,7 @@ def generate(symbols: int, events: int, seed: int) -> np.ndarray:
         start += share
     if symbols == 1:
         return made
-    return made[np.argsort(made["timestamp_ns"], kind="stable")]
+    return by_time(made)
 
 
 def synthetic(symbols: int = 1, events: int = 100_000, seed: int = 1, *, name: str | None = None) -> Loaded:

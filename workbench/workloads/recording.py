@@ -11,14 +11,14 @@ import numpy as np
 from kernels.messages import EVENT
 from workbench import files
 from workbench.errors import InputError
-from workbench.workloads.loaded import Parsed, require_events
+from workbench.workloads.loaded import Parsed, padded_with_zeros, require_events
 
 
 def write_recording(path: Path | str, events: np.ndarray) -> None:
     """Write `events` to `path`, whole or not at all. Raises InputError or WorkbenchError where that cannot be."""
     require_events(events, path)
     with files.replacing(Path(path)) as stream:
-        np.lib.format.write_array(stream, np.ascontiguousarray(events), version=(1, 0), allow_pickle=False)
+        np.lib.format.write_array(stream, padded_with_zeros(events), version=(1, 0), allow_pickle=False)
 
 
 def parse(data: np.ndarray, path: str) -> Parsed:

@@ -6,7 +6,7 @@ import numpy as np
 
 from kernels.messages import EVENT, MAX_PRICE_TICKS
 from workbench.errors import InputError
-from workbench.workloads.loaded import count_symbols, require_events
+from workbench.workloads.loaded import by_time, count_symbols, require_events
 
 MAX_SYMBOLS = 1 << 16
 SHIFT_NS = 60 * 10**9  # each copy starts up to this much later than the first
@@ -31,7 +31,7 @@ def multiply(events: np.ndarray, symbols: int, *, seed: int = 1) -> np.ndarray:
     if highest * symbols + symbols > 2**64 - 1:
         raise InputError(f"order id {highest} leaves no room for {symbols:,} copies: renumber the orders of the file")
     random = np.random.Generator(np.random.PCG64(seed))
-    copies = np.empty((symbols, events.size), EVENT)
+    copies = np.zeros((symbols, events.size), EVENT)
     for copy in range(symbols):
         copies[copy] = events
         if copy:
@@ -42,8 +42,7 @@ def multiply(events: np.ndarray, symbols: int, *, seed: int = 1) -> np.ndarray:
         for field in ("order_id", "new_order_id"):
             ids = copies[copy][field]
             ids[:] = np.where(ids != 0, ids * np.uint64(symbols) + np.uint64(copy), ids)
-    flat = copies.reshape(-1)
-    return flat[np.argsort(flat["timestamp_ns"], kind="stable")]
+    return by_time(copies.reshape(-1))
 
 
 def _shift_prices(part: np.ndarray, symbol_of: np.ndarray, symbols: int, random: np.random.Generator) -> None:
