@@ -25,7 +25,7 @@ def prepare(events: np.ndarray, parameters: Mapping[str, int]) -> np.ndarray:
     """Return bars of last prices, float64[rows, symbols] in C order, in ticks: time down, symbols across.
 
     A bar ends when the market has had as many executions and trades as it has symbols; a symbol's price in it is that
-    of its last one, else the price before; until its first one, the first price; without any, NaN. Events without a
+    of its last one, else the price before; until its first bar, that bar's price; without any, NaN. Events without a
     price are left out. The bars are read to and fro until there are 4,096, and at most 16,384 are kept. Where the
     kernel has more symbols than the events, symbol s shows symbol ``s % n`` from a later bar on.
 
