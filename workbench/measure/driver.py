@@ -102,6 +102,7 @@ class Measurement:
             raise
         finally:
             _kill(self._process)
+            _close(self._process)
             self._progress.close()
 
     def _all_replicates(self, folder: Path) -> Report:
@@ -240,11 +241,16 @@ def _death(status: int, index: int, of: int, doing: str, errors: Path) -> Workbe
 
 
 def _kill(process: subprocess.Popen[bytes] | None) -> None:
-    """Kill the process and all that it started, and wait for it."""
-    if process is None or process.poll() is not None:
+    """Kill the process and all that it started. May be called from any thread: its pipes are left to the reader."""
+    if process is not None and process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _close(process: subprocess.Popen[bytes] | None) -> None:
+    """Wait for a killed process and close its pipes."""
+    if process is None:
         return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:

@@ -1,4 +1,4 @@
-"""A kernel as a user writes one: adds up the sizes of events. `doubled` does the same work twice, so its cost is known."""
+"""A kernel as a user writes one: adds up the sizes of events; `doubled` does the same work twice."""
 
 import numpy as np
 

@@ -1,0 +1,79 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from workbench.commands.compare import command
+from workbench.errors import Exit, InputError
+from workbench.store import open_store
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import factory
+
+
+def invoke(*words):
+    return CliRunner().invoke(command, words, catch_exceptions=False, standalone_mode=False)
+
+
+def test_variants(toy):
+    result = invoke("toy/baseline", "toy/doubled", *toy, "--replicates", "2", "-P", "rounds=90", "--on", "throughput")
+    assert "throughput mean" in result.stdout
+    assert ("SLOWER" in result.stdout) is (result.return_value == Exit.REGRESSION)
+
+
+def test_one_replicate_is_unresolved_and_says_why(toy):
+    result = invoke("doubled", "baseline", "-k", "toy", *toy, "--json")
+    assert result.return_value == Exit.UNRESOLVED
+    (first, *_) = json.loads(result.stdout)["comparisons"]
+    assert (first["a"], first["b"], first["verdict"]) == ("toy/doubled", "toy/baseline", "UNRESOLVED")
+    assert "two replicates" in first["reason"]
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    return open_store()
+
+
+def save(store, name, seed, **options):
+    run = factory.run(seed=seed, **options)
+    store.add(run)
+    store.save_baseline(name, run)
+
+
+def test_saved_baselines(store):
+    save(store, "monday", 1)
+    save(store, "tuesday", 2)
+    result = invoke("@monday", "@tuesday", "--on", "throughput")
+    assert "order_book/ladder@monday" in result.stdout
+    assert "measured at different times" in result.stdout
+    printed = json.loads(invoke("@monday", "@tuesday", "--json").stdout)
+    assert printed["schema"] == "workbench/comparison/1"
+    assert {row["b"] for row in printed["comparisons"]} >= {"order_book/ladder"}
+
+
+def test_baselines_of_two_machines_are_not_judged(store):
+    save(store, "here", 1)
+    save(store, "there", 2, hardware_key="000000000000")
+    result = invoke("@here", "@there")
+    assert result.return_value == Exit.INVALID
+    assert result.stdout.startswith("ENVIRONMENT INVALID")
+    assert json.loads(invoke("@here", "@there", "--json").stdout)["verdict"] == "ENVIRONMENT INVALID"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["@monday", "toy/doubled"], "give two variants, or two baselines"),
+        (["@nobody", "@monday"], "there is no baseline @nobody: there are @monday"),
+        (["baseline", "toy/doubled"], "names no kernel"),
+        (["toy/a", "toy/a"], "compared with itself"),
+        (["toy/a", "other/a"], "different kernels"),
+    ],
+)
+def test_wrong_usage(store, words, sentence):
+    save(store, "monday", 1)
+    with pytest.raises(InputError, match=sentence):
+        invoke(*words)
