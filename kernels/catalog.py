@@ -52,6 +52,10 @@ class Variant:
     ``replay(state, input, out, begin, probe) -> next`` is compiled and nogil. It works from index `begin` until the end
     of `input` or until the state has no room, and returns where it stopped; `grow` then returns a state with more
     room and the same content. `probe` is a `kernels.probe.Probe` or None.
+
+    ``read(state, item) -> (..., retries)`` is compiled and nogil, and may run in another thread while `replay` runs: it
+    returns what can be read of an item (a symbol, an account), in the order of the fields of `out`, and then how often
+    it had to begin again.
     """
 
     name: str
@@ -63,6 +67,7 @@ class Variant:
     export_state: Callable[[State], Canonical] | None = None
     import_state: Callable[[State, Canonical], State] | None = None  # returns the state, grown where it had to be
     grow: Callable[[State], State] | None = None
+    read: Callable[..., Any] | None = None
     relative_tolerance: float = 0.0  # for floating-point outputs, against the reference
     peer: bool = False  # someone else's code, measured beside ours; has no probe and no state protocol
     missing: Callable[[], str | None] = lambda: None  # why it cannot run here, as one sentence
@@ -94,7 +99,7 @@ class Variant:
 
         `events` is a `kernels.messages.EVENT` array, or what ``kernel.prepare`` made of one.
         """
-        if isinstance(events, np.ndarray) and events.dtype == EVENT:
+        if isinstance(events, np.ndarray) and events.dtype.names == EVENT.names:  # also without EVENT's padding
             events = self.kernel.prepare(events, instance.parameters)
         if out is None:
             out = self.kernel.output(events, instance.parameters)

@@ -1,0 +1,117 @@
+"""The ladder, with its best bid and offer and its depth published for reading threads, without a lock.
+
+One thread writes. `read_best`, `follow` and `read_depth` may be called by any number of others at any time, in compiled
+code that runs without the GIL or from Python; what they return is one state of the book as it was between two events.
+It lies apart from the book (`_published`), so that a reader costs the writer only the cache line that both use, and
+keeps its place when the book grows. Not for readers: `best` and `depth`, which read the book itself and belong to the
+writer's thread. `Instance.restore` copies over the published words: do it while nobody reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from kernels._jit import kernel_jit
+from kernels.catalog import Variant
+from kernels.messages import BAD_KINDS
+from kernels.order_book import _apply, _columns, _published, _state, _watched_window
+from kernels.order_book._apply import SYMBOLS, apply, best_level, copy_levels, write_best
+from kernels.order_book._published import follow, publish, read_best, read_depth
+from kernels.probe import start, stop
+
+__all__ = ["VARIANT", "allocate", "best", "depth", "follow", "read_best", "read_depth", "replay"]
+
+
+class LockFreeState(NamedTuple):
+    """The fields are described where they are used: `_apply`, `_columns`, `_window`, `_sorted`, `_published`."""
+
+    control: np.ndarray
+    bad: np.ndarray  # int64[BAD_KINDS]
+    halted: np.ndarray  # uint8[symbols]
+    order_id: np.ndarray
+    order_size: np.ndarray
+    order_price: np.ndarray
+    order_row: np.ndarray
+    row_hot: np.ndarray
+    row_misses: np.ndarray
+    window_word: np.ndarray
+    window_total: np.ndarray
+    level_key: np.ndarray
+    level_total: np.ndarray
+    level_at: np.ndarray
+    level_length: np.ndarray
+    level_room: np.ndarray
+    published: np.ndarray
+    depth_floor: np.ndarray
+    touched: np.ndarray
+    depth_scratch: np.ndarray
+
+
+_apply.assemble(LockFreeState, _columns, _watched_window)
+
+
+def allocate(parameters: Mapping[str, int]) -> LockFreeState:
+    """Return an empty book."""
+    symbols = parameters["symbols"]
+    slots = _columns.slots_for(parameters["orders"])
+    control = _state.new_control(symbols)
+    return LockFreeState(
+        control=control,
+        bad=np.zeros(BAD_KINDS, np.int64),
+        halted=np.zeros(symbols, np.uint8),
+        **_columns.allocate(slots, control),
+        **_watched_window.allocate(2 * symbols, parameters["levels"], parameters["window_ticks"], control, np.zeros),
+        **_published.allocate(symbols),
+    )
+
+
+@kernel_jit(_nrt=False)
+def replay(state, events, out, begin, probe):
+    """Apply ``events[begin:]``, write the best bid and offer after each into `out`; return where the room ended.
+
+    Readers see each event as a whole or not at all.
+    """
+    for i in range(begin, events.shape[0]):
+        event = events[np.uint64(i)]
+        stamp = start(probe)
+        if not apply(state, event, probe):
+            return i
+        write_best(state, event, out, i)
+        if event.symbol < state.control[SYMBOLS]:
+            publish(state, np.int64(event.symbol), None)
+        stop(probe, stamp)
+    return events.shape[0]
+
+
+@kernel_jit
+def best(state, symbol):
+    """Return ``(bid_ticks, bid_size, ask_ticks, ask_size)`` of a symbol; 0 and 0 for an empty side."""
+    bid, ask = best_level(state, 2 * symbol), best_level(state, 2 * symbol + 1)
+    return bid & 0x7FFFFFFF, bid >> 32, ask & 0x7FFFFFFF, ask >> 32
+
+
+@kernel_jit
+def depth(state, symbol, side, n):
+    """Return the best `n` levels of one side, best first, as int64[levels, 2] of price and size."""
+    levels = np.empty((2, n), np.int64)
+    written = copy_levels(state, 2 * symbol + side, levels[0], levels[1])
+    return levels[:, :written].T
+
+
+VARIANT = Variant(
+    name="lock_free",
+    parent="ladder",
+    idea="What readers want is published by a sequence lock on cache lines of its own: any number of threads read "
+    "consistent snapshots, the writer never waits, and an event that does not show costs it two comparisons.",
+    allocate=allocate,
+    reset=partial(_state.reset, orders=_columns, levels=_watched_window),
+    replay_from=replay,
+    export_state=partial(_state.export_state, orders=_columns),
+    import_state=partial(_state.import_state, replay=replay, orders=_columns, levels=_watched_window),
+    grow=partial(_state.grow, orders=_columns, levels=_watched_window),
+    read=read_best,
+)
