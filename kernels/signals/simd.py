@@ -73,8 +73,8 @@ def average(state, at, price, count, place, window, inverse):
     fresh = price + select(count > 1.0, select(begins, 0.0, load(state.fields, (FRESH, at))), 0.0)
     store(state.fields, (FRESH, at), fresh)
     leaving = select(count > window, load(state.ring, (place, at)), 0.0)
-    running = select(count > 1.0, load(state.fields, (SUM, at)), 0.0) + (price - leaving)
-    total = select(ends, fresh, running)
+    running = load(state.fields, (SUM, at)) + (price - leaving)
+    total = select(ends, fresh, running)  # needs no start of its own: the ring ends before a new window is full
     store(state.fields, (SUM, at), total)
     store(state.ring, (place, at), price)
     return select(count >= window, total * inverse, np.nan)
