@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from kernels.machine.memory import aligned
 from kernels.messages import EVENT
 from kernels.probe import Probe, clear_probe, make_probe
 
@@ -142,12 +143,10 @@ class Instance:
             for array, saved in zip(self.state, snapshot, strict=True):
                 np.copyto(array, saved)
         else:
-            fresh = self.variant.allocate(self.parameters)
-            same = [array.shape == saved.shape for array, saved in zip(fresh, snapshot, strict=True)]
-            if not all(same):
-                raise ValueError(f"this snapshot of {self.variant.full_name} was taken with other parameters")
-            self.state = fresh
-            self.restore(snapshot)
+            resized = [aligned(saved.shape, saved.dtype) for saved in snapshot]  # as a state that grows or shrinks
+            for array, saved in zip(resized, snapshot, strict=True):
+                np.copyto(array, saved)
+            self.state = type(self.state)(*resized)
 
     def export_state(self) -> Canonical:
         """Return the content in the kernel's canonical form, which every variant of the kernel reads."""

@@ -1,8 +1,8 @@
 """Marked points: where a stress test may hold a thread up. Compiled to nothing where `pauses` is None.
 
-An interleaving that a machine shows once a month is one in which a thread stops at the wrong place for long. The lock-free
-parts of the order book name such places; a test hands over a `pauses` array, and a thread that comes by waits there for
-a random time, every now and then by giving up its core.
+An interleaving that a machine shows once a month is one in which a thread stops at the wrong place for long. The
+lock-free parts of the order book name such places; a test hands over a `pauses` array, and a thread that comes by
+waits there for a random time, every now and then by giving up its core.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _absent(pauses: Any) -> bool:
 def _marked_point(pauses):
     if _absent(pauses):
         return lambda pauses: None
-    return lambda pauses: hold_up(pauses)
+    return lambda pauses: hold_up(pauses)  # noqa: PLW0108  # Numba wants a function here, not a dispatcher
 
 
 @overload(expect, jit_options={"nogil": True, "_nrt": False})

@@ -14,8 +14,8 @@ even, and else it reads again. The writer never waits.
 
 The words themselves are read and written by relaxed atomics, so there is no data race in the sense of the C++ and LLVM
 memory model; with plain accesses a compiler would be free to read a word twice or to move it across the check
-(H.-J. Boehm, Can seqlocks get along with programming language memory models?, MSPC 2012, figures 4 and 6). On x86-64 all
-of these are plain moves.
+(H.-J. Boehm, Can seqlocks get along with programming language memory models?, MSPC 2012). On x86-64 all of these are
+plain moves.
 
 The fields that this part uses: `published` int64[32 * symbols] on whole cache lines, `depth_floor` int64[2 * symbols]
 (the key from which on a change shows in the published depth), `touched` int64[1] (sides whose depth must be written
