@@ -53,7 +53,7 @@ def test_two_replicates_of_a_users_kernel(request_for):
     assert first.replicate.core == max(os.sched_getaffinity(0))
     assert set(second.replicate.compile_s.values()) == {0.0}  # the first one left it in the cache
     assert first.workload.events == 3000
-    assert list(report.phases_s)[0] == "start" and report.first_block_after_s > 0
+    assert next(iter(report.phases_s)) == "start" and report.first_block_after_s > 0
     assert [done for done, _ in progress.said] == sorted(done for done, _ in progress.said)
     assert progress.said[-1][1] == "replicate 2 of 2: measure"
 
