@@ -38,10 +38,13 @@ def prepare(events: np.ndarray, parameters: Mapping[str, int]) -> np.ndarray:
 
     Raises ValueError for an array that is not of `kernels.messages.EVENT` in one dimension.
     """
-    if not isinstance(events, np.ndarray) or events.dtype != EVENT or events.ndim != 1:
+    if not isinstance(events, np.ndarray) or events.dtype.names != EVENT.names or events.ndim != 1:
         raise ValueError("order_book: events must be a one-dimensional array of kernels.messages.EVENT")
-    view = np.ascontiguousarray(events).view(np.ndarray)
-    view = view.view()
+    if events.dtype != EVENT:  # numpy.concatenate and others drop the padding
+        padded = np.zeros(len(events), EVENT)
+        padded[:] = events
+        events = padded
+    view = np.ascontiguousarray(events).view(np.ndarray).view()
     view.flags.writeable = False
     return view
 
@@ -79,7 +82,7 @@ KERNEL = Kernel(
     ),
     parameters=(
         Parameter("symbols", 1, 1, 65535, "how many symbols the book has, numbered from 0"),
-        Parameter("orders", 8192, 1, 2**31, "resting orders that fit before the table grows"),
+        Parameter("orders", 4096, 1, 2**31, "resting orders that fit before the table grows"),
         Parameter("levels", 64, 1, 2**20, "levels that fit into a sorted side before it grows"),
         Parameter("window_ticks", 4096, 64, 4096, "ticks of a ladder's window, a power of two"),
     ),

@@ -44,8 +44,9 @@ def set_capacity(control: np.ndarray, slots: int) -> None:
     control[LIMIT] = limit_of(slots)
 
 
-def allocate(slots: int) -> dict[str, np.ndarray]:
+def allocate(slots: int, control: np.ndarray) -> dict[str, np.ndarray]:
     """Return the empty columns."""
+    set_capacity(control, slots)
     return {
         "order_id": np.zeros(slots, np.uint64),
         "order_size": np.zeros(slots, np.int32),
@@ -64,8 +65,7 @@ def reset(state: Any) -> None:
 def grown(state: Any) -> Any:
     """Return the state with a table of twice the slots and the same orders."""
     slots = 2 * len(state.order_id)
-    larger = state._replace(**allocate(slots))
-    set_capacity(larger.control, slots)
+    larger = state._replace(**allocate(slots, state.control))
     rehash(state, larger)
     return larger
 
@@ -81,7 +81,7 @@ def rehash(old, new):
     """Copy the orders of `old` into the empty table of `new`."""
     for slot in range(old.order_id.shape[0]):
         if old.order_id[slot] != 0:
-            place = find(new, old.order_id[slot], None)
+            place = find(new, old.order_id[slot], np.uint64(0), None)
             new.order_id[place] = old.order_id[slot]
             new.order_size[place] = old.order_size[slot]
             new.order_price[place] = old.order_price[slot]
@@ -95,12 +95,20 @@ def home(state, order_id):
 
 
 @hot
-def find(state, order_id, probe):
-    """Return the slot of `order_id`, or the empty slot where it would go."""
-    mask = np.uint64(state.order_id.shape[0] - 1)
+def find(state, order_id, guess, probe):
+    """Return the slot of `order_id`, or the empty slot where it would go; `guess` as in `_apply.find`."""
     slot = home(state, order_id)
     count(probe, PROBES, 1)
-    while unlikely((state.order_id[slot] != order_id) & (state.order_id[slot] != 0)):
+    if unlikely(state.order_id[slot] != guess):
+        slot = _search(state.order_id, order_id, slot, probe)
+    return slot
+
+
+@cold
+def _search(ids, order_id, slot, probe):
+    """Go on from `slot` to the order or the next empty slot."""
+    mask = np.uint64(ids.shape[0] - 1)
+    while (ids[slot] != order_id) & (ids[slot] != 0):
         slot = (slot + ONE) & mask
         count(probe, PROBES, 1)
     return slot

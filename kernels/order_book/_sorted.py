@@ -45,6 +45,7 @@ def allocate(rows: int, levels: int, control: np.ndarray) -> dict[str, np.ndarra
 def reset(state: Any) -> None:
     """Empty every row."""
     state.level_length[:] = 0
+    state.best[:] = 0
     state.control[WANTED_ROW] = 0
 
 

@@ -34,6 +34,7 @@ from kernels.order_book._apply import (
     NO_ROOM,
     RECENTRED,
     SPILLED,
+    WANTED_ROW,
     WINDOW_SHIFT,
     WORDS_SCANNED,
     cold,
@@ -54,6 +55,8 @@ def allocate(
     rows: int, levels: int, window_ticks: int, control: np.ndarray, zeros: Callable[..., np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Return the empty rows; `zeros(length, dtype)` makes the arrays of the fast path."""
+    if window_ticks & (window_ticks - 1):
+        raise ValueError(f"order_book: window_ticks must be a power of two, not {window_ticks}")
     control[WINDOW_SHIFT] = window_ticks.bit_length() - 1
     hot = zeros(rows << HOT_SHIFT, np.int64)
     hot[SPILL_TOP :: 1 << HOT_SHIFT] = NOTHING
@@ -69,7 +72,7 @@ def allocate(
 def reset(state: Any) -> None:
     """Empty every row. Touches only what is used, so that untouched windows stay without memory."""
     _clear_rows(state)
-    _sorted.reset(state)
+    state.control[WANTED_ROW] = 0
 
 
 grown = _sorted.grown

@@ -44,14 +44,13 @@ def allocate(parameters: Mapping[str, int]) -> BaselineState:
     symbols = parameters["symbols"]
     slots = _columns.slots_for(parameters["orders"])
     control = _state.new_control(symbols)
-    _columns.set_capacity(control, slots)
     return BaselineState(
         control=control,
         bad=np.zeros(BAD_KINDS, np.int64),
         halted=np.zeros(symbols, np.uint8),
         best=np.zeros(2 * symbols, np.int64),
         mutex=new_mutex(),
-        **_columns.allocate(slots),
+        **_columns.allocate(slots, control),
         **_sorted.allocate(2 * symbols, parameters["levels"], control),
     )
 
@@ -60,7 +59,7 @@ def allocate(parameters: Mapping[str, int]) -> BaselineState:
 def replay(state, events, out, begin, probe):
     """Apply ``events[begin:]``, write the best bid and offer after each into `out`; return where the room ended."""
     for i in range(begin, events.shape[0]):
-        event = events[i]
+        event = events[np.uint64(i)]
         stamp = start(probe)
         mutex_lock(state.mutex)
         if not apply(state, event, probe):

@@ -45,12 +45,11 @@ def allocate(parameters: Mapping[str, int]) -> LadderState:
     symbols = parameters["symbols"]
     slots = _columns.slots_for(parameters["orders"])
     control = _state.new_control(symbols)
-    _columns.set_capacity(control, slots)
     return LadderState(
         control=control,
         bad=np.zeros(BAD_KINDS, np.int64),
         halted=np.zeros(symbols, np.uint8),
-        **_columns.allocate(slots),
+        **_columns.allocate(slots, control),
         **_window.allocate(2 * symbols, parameters["levels"], parameters["window_ticks"], control, np.zeros),
     )
 
@@ -59,7 +58,7 @@ def allocate(parameters: Mapping[str, int]) -> LadderState:
 def replay(state, events, out, begin, probe):
     """Apply ``events[begin:]``, write the best bid and offer after each into `out`; return where the room ended."""
     for i in range(begin, events.shape[0]):
-        event = events[i]
+        event = events[np.uint64(i)]
         stamp = start(probe)
         if not apply(state, event, probe):
             return i
