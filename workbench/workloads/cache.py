@@ -74,6 +74,7 @@ def _read(entry: Path) -> Parsed | None:
             notes=tuple(str(note) for note in about["notes"]),
             symbol_names=tuple(str(name) for name in about["symbol_names"]),
             tick_sizes=tuple(int(tick) for tick in about["tick_sizes"]),
+            sha256=str(about["sha256"]),
         )
     except (OSError, ValueError, KeyError, TypeError, WorkbenchError):
         return None

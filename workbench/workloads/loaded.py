@@ -24,6 +24,7 @@ class Parsed:
     notes: tuple[str, ...] = ()
     symbol_names: tuple[str, ...] = ()  # by dense id; empty where the file does not name them
     tick_sizes: tuple[int, ...] = ()  # 1/10,000 dollars a tick, by dense id; empty where the file does not say
+    sha256: str | None = None  # of the events, where it is known already
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,14 +99,14 @@ def shortened(loaded: Loaded, limit: int) -> Loaded:
 
 
 def describe(parsed: Parsed, name: str, *, source: str | None = None, seed: int | None = None) -> Loaded:
-    """Wrap `parsed` with its description. Reads every byte of the events once, for the hash."""
+    """Wrap `parsed` with its description. Reads every byte of the events for the hash, where that is not known."""
     assert parsed.events.dtype == EVENT, parsed.events.dtype
     workload = Workload(
         name=name,
         content=parsed.content,
         events=int(parsed.events.size),
         symbols=count_symbols(parsed.events),
-        sha256=sha256_of(parsed.events),
+        sha256=parsed.sha256 or sha256_of(parsed.events),
         seed=seed,
         source=source,
     )
