@@ -73,14 +73,16 @@ def register_all(shell: Any) -> None:
         shell.register_magic_function(functools.partial(magic, shell), "cell", name)
 
 
-def run_cell_here(shell: Any, cell: str) -> Any:
+def run_cell_here(shell: Any, cell: str, change: Callable[[ast.Module], ast.Module] | None = None) -> Any:
     """Run `cell` in the user's namespace and return the value of its last expression, None without one.
 
     Its source is known to tracebacks, to Numba and to the displays, as that of an ordinary cell. Exceptions pass.
+    `change` may rewrite its syntax tree.
     """
     text = shell.transform_cell(cell)
     name = shell.compile.cache(text, shell.execution_count, raw_code=cell)
-    body = ast.parse(text, name).body
+    tree = ast.parse(text, name)
+    body = (change(tree) if change else tree).body
     last = body.pop() if body and isinstance(body[-1], ast.Expr) else None
     flags = shell.compile.flags
     exec(compile(ast.Module(body, []), name, "exec", flags, dont_inherit=True), shell.user_ns)
@@ -112,6 +114,60 @@ def lines(shell: Any, line: str, cell: str) -> Any:
             shell.user_ns["_profile"] = profile_of(samples, "this cell")
             _display(shell.user_ns["_profile"])
     return value
+
+
+@cell_magic("diagnose")
+def diagnose_cell(shell: Any, line: str, cell: str) -> Any:
+    """Run the cell, then say what a Numba expert would of each compiled function that it called, with measured effects.
+
+    ``%%diagnose [--seconds S]``: how long one comparison of two builds takes. Also kept as ``_diagnoses``.
+    """
+    from workbench.profile.diagnosis import diagnose
+
+    parser = LineParser("diagnose", "What costs time, by source line, and what to do about it.")
+    parser.add_argument("--seconds", type=float, default=0.25)
+    chosen = parser.parse(line)
+    value, calls = _run_recorded(shell, cell, "diagnose")
+    shell.user_ns["_diagnoses"] = found = []
+    for function, arguments in calls.items():
+        found.append(diagnose(function, *arguments, seconds=chosen.seconds))
+        _display(found[-1])
+    return value
+
+
+@cell_magic("cache")
+def cache_cell(shell: Any, line: str, cell: str) -> Any:
+    """Run the cell, then simulate the last call of each compiled function that it called: cache misses by line.
+
+    ``%%cache [--keep FOLDER]``: a folder for the files that KCachegrind opens. The last one is kept as ``_profile``.
+    """
+    from pathlib import Path
+
+    from workbench.profile.cache import profile_cache
+
+    parser = LineParser("cache", "Instructions and cache misses by source line, simulated.")
+    parser.add_argument("--keep", type=Path, default=None)
+    chosen = parser.parse(line)
+    value, calls = _run_recorded(shell, cell, "cache")
+    for function, arguments in calls.items():
+        shell.user_ns["_profile"] = profile_cache(function, *arguments, keep=chosen.keep)
+        _display(shell.user_ns["_profile"])
+    return value
+
+
+def _run_recorded(shell: Any, cell: str, magic: str) -> tuple[Any, dict[Any, tuple[Any, ...]]]:
+    """Run the cell and return its value and the last call of each compiled function in it."""
+    from workbench.profile.cell_calls import RECORDER, Calls, recorded
+
+    calls = Calls()
+    shell.user_ns[RECORDER] = calls
+    try:
+        value = run_cell_here(shell, cell, recorded)
+    finally:
+        shell.user_ns.pop(RECORDER, None)
+    if not calls.last:
+        raise InputError(f"%%{magic}: this cell calls no function compiled by numba.njit: call one in it")
+    return value, calls.last
 
 
 def _display(thing: Any) -> None:

@@ -50,6 +50,15 @@ def cpu(variant: str, out: Path | None, as_json: bool, seconds: float, rate: flo
     deliver(found, out, as_json)
 
 
+@command.command("cache")
+@profile_options
+def cache(variant: str, out: Path | None, as_json: bool, **data: Any) -> None:
+    """Instructions, cache misses, unused bytes, atomics and mispredictions by line, simulated by valgrind."""
+    from workbench.profile.run import profile
+
+    deliver(profile(variant, kind="cache", keep=out, **workload_options(**data)), out, as_json)
+
+
 def workload_options(workload: str | None, input_file: Path | None, parameters: tuple[str, ...]) -> dict[str, Any]:
     """Return the keyword arguments of `workbench.profile` for the shared options. Raises InputError."""
     from workbench import workloads

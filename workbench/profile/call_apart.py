@@ -13,9 +13,10 @@ from numba.extending import intrinsic
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def call_apart(typingctx, function, *arguments):
+def call_apart(typingctx, function, *arguments):  # type: ignore[no-untyped-def]
     """Call the compiled `function` with these arguments, as a function of its own. Its result is dropped."""
-    given = tuple(arguments[0]) if len(arguments) == 1 and isinstance(arguments[0], types.BaseTuple) else arguments
+    packed: Any = arguments[0] if len(arguments) == 1 else None  # Numba hands starred arguments over as one tuple
+    given: Any = tuple(packed) if isinstance(packed, types.BaseTuple) else arguments  # type: ignore[arg-type]
     called = function.get_call_type(typingctx, given, {})
     signature = types.none(function, types.StarArgTuple.from_types(given))
 

@@ -23,11 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from workbench.codemap.addresses import CodeMap, FunctionRange
+from kernels._jit import source_hash
+from workbench.codemap.addresses import CodeMap, FunctionRange, lines_of
 from workbench.codemap.elf import ObjectCode
+from workbench.codemap.lines import own_frames
 from workbench.errors import InputError, WorkbenchError
 from workbench.files import cache_folder, write_bytes
-from workbench.profile.attribute import own_frames, read_sources
+from workbench.profile.attribute import read_sources
 from workbench.profile.cache_geometry import Geometry, geometry
 from workbench.profile.formats import callgrind as dumps
 from workbench.profile.portable import Module, Origin, pack, write_function
@@ -129,14 +131,12 @@ def profile_variant(
     WorkbenchError when valgrind is absent or fails.
     """
     chosen = kernel.variant(variant)
-    if chosen.peer:
+    if chosen.peer or not hasattr(chosen.replay_from, "py_func"):
         raise InputError(f"{chosen.full_name} is a peer's code: callgrind profiles compiled Numba functions only")
     module = Module(IMPORTS.splitlines())
-    home = type(chosen.replay_from).__module__ and chosen.replay_from.py_func
-    from kernels._jit import source_hash
-
+    digest = source_hash(chosen.replay_from.py_func.__code__.co_filename)
     module.lines += [
-        f"from {_module_of(chosen)} import VARIANT as _VARIANT  # source {source_hash(home.__code__.co_filename)[:16]}",
+        f"from {_module_of(chosen)} import VARIANT as _VARIANT  # source {digest[:16]}",
         "_target = _VARIANT.replay_from",
     ]
     fields = {
@@ -308,7 +308,7 @@ def build_profile(job: Job, dump: dumps.Dump, code_map: CodeMap, module: Path) -
             known[cost.address] = _line_at(code_map, cost.address, module, job.module.origins)
         line = known[cost.address]
         if cost.called:
-            if line is None or code_map.function_at(cost.called_address) is not None:
+            if line is None or _has_lines(code_map, cost.called_address):
                 continue  # the callee's own lines have it
             _count(profile, line, dump.events, cost.amounts)
             profile.add(line, "in_calls", cost.amounts[dump.events.index("Ir")])
@@ -333,8 +333,12 @@ def _line_at(code_map: CodeMap, address: int, module: Path, origins: list[Origin
             owner = next((origin.file for origin in origins if origin.line(frame.line) is not None), "")
             return Line(frame.function, owner, line) if line is not None else None
         return Line(frame.function, frame.file, frame.line)
-    ours = place.symbol.find("workbench_target") >= 0 or "_dispatcher" in place.symbol
-    return None if ours else Line(place.function, "", 0)
+    return None  # no line table: Numba's runtime, whose costs the calling line has
+
+
+def _has_lines(code_map: CodeMap, address: int) -> bool:
+    found = code_map.function_at(address)
+    return found is not None and bool(lines_of(found.code).rows)
 
 
 def _count(profile: Profile, line: Line, events: tuple[str, ...], amounts: tuple[int, ...]) -> None:

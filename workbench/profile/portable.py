@@ -11,6 +11,7 @@ import ast
 import hashlib
 import importlib
 import inspect
+import sys
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -81,7 +82,7 @@ def write_function(module: Module, dispatcher: Any, name: str) -> None:
         raise InputError(f"{name} is not written with def, so it cannot be taken to another process")
     for needed, value in sorted(needs(py_func).items()):
         if value is not dispatcher:
-            _write_value(module, needed, value)
+            _write_value(module, needed, value, py_func.__module__)
     body = textwrap.dedent("".join(lines)).splitlines()[tree.lineno - 1 :]
     if tree.name != name:
         raise InputError(f"{tree.name} is called {name} elsewhere in the profiled code: use one name")
@@ -113,8 +114,8 @@ def needs(function: FunctionType) -> dict[str, Any]:
     return {name: known[name] for name in names if name in known and name not in ENVIRONMENT_KEYS}
 
 
-def _write_value(module: Module, name: str, value: Any) -> None:
-    """Add one global: an import, a literal, an array or another function."""
+def _write_value(module: Module, name: str, value: Any, owner: str) -> None:
+    """Add one global of a function of the module `owner`: an import, a literal, an array or another function."""
     if isinstance(value, Dispatcher):
         write_function(module, value, name)
         return
@@ -133,8 +134,8 @@ def _write_value(module: Module, name: str, value: Any) -> None:
         module.lines.append(f"{name} = _ARRAYS[{name!r}]  # {digest[:16]}")
     elif _is_literal(value):
         module.lines.append(f"{name} = {_literal(value)}")
-    elif _named_in_module(value):
-        module.lines.append(f"from {value.__module__} import {value.__qualname__} as {name}")
+    elif home := _home_of(value, name, owner):
+        module.lines.append(f"from {home[0]} import {home[1]} as {name}")
     else:
         kind = type(value).__name__
         raise InputError(f"{name} is a {kind}, which cannot be taken to another process: pass it as an argument")
@@ -164,10 +165,21 @@ def _named_in_module(value: Any) -> bool:
         return False
 
 
+def _home_of(value: Any, name: str, owner: str) -> tuple[str, str] | None:
+    """Return the module and name by which `value` can be imported, the profiled code's own module left out."""
+    if _named_in_module(value):
+        return value.__module__, value.__qualname__
+    for module_name, module in sorted(sys.modules.items()):  # Numba's intrinsics do not know where they are defined
+        if module_name not in ("__main__", owner) and getattr(module, "__dict__", {}).get(name) is value:
+            return module_name, name
+    return None
+
+
 def _is_literal(value: Any) -> bool:
     if isinstance(value, (tuple, frozenset, set)):
         return all(_is_literal(part) for part in value) and not hasattr(value, "_fields")
-    return value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.number, np.bool_))
+    plain = (bool, int, float, complex, str, bytes)  # exactly: a member of an enumeration is imported instead
+    return value is None or type(value) in plain or isinstance(value, (np.number, np.bool_))
 
 
 def _literal(value: Any) -> str:
