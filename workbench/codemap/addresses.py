@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from workbench.codemap import capture
 from workbench.codemap.elf import ObjectCode, Symbol, masked
-from workbench.codemap.lines import Frame, Lines
+from workbench.codemap.lines import Frame, Lines, short_name
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def frames_in(code: ObjectCode, function: Symbol, offset: int) -> tuple[Frame, .
     begin, end = function.offset, function.offset + function.size_bytes
     frames = lines_of(code).frames_at(function.section, begin + offset, begin, end)
     if frames and not frames[-1].function:  # LLVM lists a function only when something was inlined into it
-        frames = (*frames[:-1], Frame(readable_name(function.name), frames[-1].file, frames[-1].line))
+        frames = (*frames[:-1], Frame(short_name(readable_name(function.name)), frames[-1].file, frames[-1].line))
     return frames
 
 

@@ -209,7 +209,13 @@ def _name_of(entry: Any) -> str:
     while "DW_AT_name" not in origin.attributes and "DW_AT_abstract_origin" in origin.attributes:
         origin = origin.get_DIE_from_attribute("DW_AT_abstract_origin")
     name = origin.attributes.get("DW_AT_name")
-    return name.value.decode("utf-8", "replace") if name is not None else ""
+    return short_name(name.value.decode("utf-8", "replace")) if name is not None else ""
+
+
+def short_name(name: str) -> str:
+    """Return the last part of a dotted name: all that LLVM and the symbols both know of a function for sure."""
+    last = name.rpartition(".")[2]
+    return "parallel body" if last.startswith("__numba_parfor_gufunc") else last
 
 
 def _file_names(program: Any, unit: Any) -> dict[int, str]:

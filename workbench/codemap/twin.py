@@ -31,6 +31,11 @@ class Twin:
     proof: SameCode | None
     owner: str  # the Python function whose build it is
 
+    @property
+    def fits(self) -> bool:
+        """Return whether its lines hold for the shipped code."""
+        return self.proof is None or self.proof.same
+
 
 class Twins:
     """Finds twins; keeps what it found. One for each profile."""
@@ -82,12 +87,16 @@ class Twins:
     def _find(self, function: FunctionRange) -> Twin | None:
         if lines_of(function.code).rows:
             return Twin(function.code, function.symbol, None, function.function)
-        name = function.symbol.name
+        name, data = function.symbol.name, function.code.code_bytes(function.symbol)
+        for built in self._built.values():  # a callee of what was built already needs no build of its own
+            known = built.get(name)
+            if known is not None and known.fits and known.code.code_bytes(known.symbol) == data:
+                return known
         for code in _objects_with(name, function):
             for owner in code.functions:
                 for dispatcher, arguments in self._owners(owner.name) if owner.is_global else ():
                     twin = self._build(dispatcher, arguments).get(name)
-                    if twin is not None and (twin.proof is None or twin.proof.same):
+                    if twin is not None and twin.fits:
                         return twin
         return None
 

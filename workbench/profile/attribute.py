@@ -9,7 +9,7 @@ from pathlib import Path
 
 from workbench import codemap
 from workbench.codemap.addresses import CodeMap, Place
-from workbench.codemap.lines import Frame, own_frames
+from workbench.codemap.lines import Frame, own_frames, short_name
 from workbench.codemap.twin import Twins
 from workbench.profile.profile import Line, Profile
 from workbench.profile.sampler import Samples
@@ -30,7 +30,7 @@ def profile_of(samples: Samples, title: str) -> Profile:
     profile = Profile(title, "cpu")
     code_map, twins, libraries = codemap.code_map(), Twins(), _Libraries()
     pairs = collections.Counter(zip(samples.pc.tolist(), samples.caller.tolist(), strict=True))
-    for (pc, caller), amount in pairs.items():
+    for (pc, caller), amount in pairs.most_common():  # the root first: its build brings its callees
         place, library = _place(pc, caller, code_map, twins, libraries)
         if place is None:
             profile.outside[library] = profile.outside.get(library, 0.0) + amount
@@ -73,13 +73,15 @@ def _place(pc: int, caller: int, code_map: CodeMap, twins: Twins, libraries: _Li
 
 def _count(profile: Profile, place: Place, amount: float, *, in_call: bool) -> None:
     frames = own_frames(place.frames)
-    here = Line(frames[0].function, frames[0].file, frames[0].line) if frames else Line(place.function, "", 0)
+    here = (
+        Line(frames[0].function, frames[0].file, frames[0].line) if frames else Line(short_name(place.function), "", 0)
+    )
     profile.add(here, "samples", amount)
     if in_call:
         profile.add(here, "in_calls", amount)
     for line in {here, *(Line(*frame) for frame in map(_fields, frames[1:]))}:
         profile.add(line, "inclusive", amount)
-    stack = tuple(reversed(frames)) or (Frame(place.function, "", 0),)
+    stack = tuple(reversed(frames)) or (Frame(short_name(place.function), "", 0),)
     profile.stacks[stack] = profile.stacks.get(stack, 0.0) + amount
 
 

@@ -35,8 +35,8 @@ from workbench.profile import handler, posix
 Clock = Literal["wall", "cpu"]
 SIGNAL = int(signal.SIGPROF)
 RING_ENTRIES = 1 << 16  # 2 MB: more than six seconds of one thread at 10,000/s between two visits of the keeper
-KEEPER_PERIOD_S = 0.01  # how soon a new thread is sampled; each turn takes Python's lock from the sampled code
-EMPTY_EVERY = 10  # turns
+KEEPER_PERIOD_S = 0.02  # how soon a new thread is sampled; each turn takes Python's lock from the sampled code
+EMPTY_EVERY = 5  # turns
 # Slightly off the round number: a period that divides the scheduler's tick would always meet it at the same place.
 OFF_BEAT = 1.00371
 

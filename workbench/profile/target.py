@@ -44,8 +44,8 @@ def target_of(subject: Any, *arguments: Any, workload: Any = None, **parameters:
     """Return the target that `subject` and `arguments` name.
 
     A `kernels.Kernel` (or its name) takes the name of a variant, and a `workload`: an EVENT array, what
-    `workbench.workloads` loaded, a path, or a workload's name; None is the default one. A function compiled by ``njit`` takes its own arguments;
-    it is called many times with the same ones. Raises InputError with one sentence.
+    `workbench.workloads` loaded, a path, or a workload's name; None is the default one. A function compiled by
+    ``njit`` takes its own arguments; it is called many times with the same ones. Raises InputError with one sentence.
     """
     if is_compiled_function(subject):
         if workload is not None or parameters:
