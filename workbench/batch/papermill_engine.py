@@ -41,14 +41,7 @@ class _SameInterpreter(AsyncKernelManager):  # type: ignore[misc]
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        argv = [
-            sys.executable,
-            "-m",
-            "ipykernel_launcher",
-            "-f",
-            "{connection_file}",
-            "--HistoryManager.hist_file=:memory:",
-        ]
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
 
@@ -83,6 +76,7 @@ def execute(
                 parameters=dict(parameters),
                 engine_name=ENGINE,
                 kernel_name="python3",
+                language="python",
                 progress_bar=False,
                 request_save_on_cell_execute=False,
                 autosave_cell_every=0,
@@ -133,7 +127,7 @@ def _engine() -> type:
 
             client = PapermillNotebookClient(
                 nb_man,
-                km=_SameInterpreter(),
+                kernel_manager_class=_SameInterpreter,  # the client makes it, and so ends it
                 timeout_func=remaining,
                 startup_timeout=options.get("start_timeout", START_TIMEOUT_S),
                 on_cell_start=started,
@@ -142,7 +136,9 @@ def _engine() -> type:
                 log=log,
                 log_output=False,
             )
-            client.execute(env=environment)
+            # What the Jupyter kernel itself says (not its cells) belongs into the job's log.
+            streams = [handler.stream for handler in log.handlers if isinstance(handler, logging.FileHandler)]
+            client.execute(env=environment, **({"stderr": streams[0], "stdout": streams[0]} if streams else {}))
 
     return Engine
 

@@ -91,6 +91,9 @@ def _attempt(job: Job, folder: Path, attempts: list[Attempt], on_cell: OnCell) -
             failure = Failure(kind="bad notebook", sentence=str(error))
         except WorkbenchError as error:
             failure = Failure(kind="bad results", sentence=str(error))
+        except Exception as error:  # a library's own mistake must not pass for a running job
+            told = f"it could not be run: {type(error).__name__}: {error}"
+            failure = Failure(kind="bad notebook", sentence=told, traceback=traceback.format_exc())
         log.info("finished" if failure is None else f"failed: {failure.sentence}")
     _move_in(scratch, folder)
     duration = round(time.monotonic() - clock, 3)

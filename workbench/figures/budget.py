@@ -128,4 +128,5 @@ def _draw(figure: go.Figure, judged: Sequence[Bullet]) -> None:
         range=[math.log10(min(shares)) - 0.25, math.log10(max(shares)) + 0.25],
         title_text="cost as a multiple of what must hold (1 is the limit, left is better, log)",
         dtick=1,
+        tickformat="~g",
     )

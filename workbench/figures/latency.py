@@ -45,7 +45,7 @@ def latency_percentiles(run: Run, kernel: str) -> go.Figure:
     elif floor:
         figure.add_hline(y=floor, line={"dash": "dot", "width": 1, "color": "#808894"})
         figure.add_annotation(
-            text=f"clock's floor: {number(floor, 'ns')}", x=0, xref="paper", xanchor="left", y=math.log10(floor),
+            text=f"clock's floor: {number(floor, 'ns')}", x=1, xref="paper", xanchor="right", y=math.log10(floor),
             yanchor="bottom", showarrow=False,
         )  # fmt: skip
     figure.update_xaxes(
@@ -54,7 +54,14 @@ def latency_percentiles(run: Run, kernel: str) -> go.Figure:
         tickvals=[_rarity(percentile) for percentile in PERCENTILES],
         ticktext=[f"{percentile:g} %" for percentile in PERCENTILES],
     )
-    figure.update_yaxes(type="log", title_text="latency of one operation (ns, log)", dtick="D2")
+    ticks = [10.0**power for power in range(0, 12)]
+    figure.update_yaxes(
+        type="log",
+        title_text="latency of one operation (log)",
+        tickvals=ticks,
+        ticktext=[f"{number(tick, 'ns').replace('.00', '').replace('.0', '')}" for tick in ticks],
+        minor={"dtick": "D1", "showgrid": False},
+    )
     columns = ("variant", *(f"p{percentile:g}" for percentile in PERCENTILES), "samples")
     description = (
         "Each line gives, from left to right, the latency that rarer and rarer operations exceed; lower is faster, "

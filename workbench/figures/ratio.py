@@ -64,7 +64,9 @@ def comparison_ratios(comparisons: Sequence[Comparison], title: str = "Cost agai
     columns = ("comparison", "change", "from", "to", "verdict", "margin", "blocks", "replicates", "remark")
     table = Table(columns, tuple(_row(comparison) for comparison in comparisons))
     description = "Left of 1 is faster, right is slower; the bar is the interval, the band is what does not count."
-    return finish(figure, title, description, table, row_height(rows))
+    figure = finish(figure, title, description, table, row_height(rows))
+    figure.update_layout(margin_r=76)
+    return figure
 
 
 def _frame(figure: go.Figure, comparisons: Sequence[Comparison]) -> None:
@@ -72,7 +74,14 @@ def _frame(figure: go.Figure, comparisons: Sequence[Comparison]) -> None:
     margin = max(comparison.margin for comparison in comparisons)
     low = min(1 - 2 * margin, *(comparison.low for comparison in comparisons)) * 0.97
     high = max(1 + 2 * margin, *(comparison.high for comparison in comparisons)) * 1.03
-    figure.add_vrect(x0=1 - margin, x1=1 + margin, fillcolor="#808894", opacity=0.16, line_width=0, layer="below")
+    for place, row in enumerate(comparisons):
+        figure.add_shape(
+            type="rect", x0=1 - row.margin, x1=1 + row.margin, y0=place - 0.5, y1=place + 0.5,
+            fillcolor="#808894", opacity=0.16, line_width=0, layer="below",
+        )  # fmt: skip
+        figure.add_annotation(
+            text=percent_change(row.ratio), x=1, xref="paper", xanchor="left", xshift=8, y=place, showarrow=False
+        )
     figure.add_vline(x=1, line={"width": 1, "color": "#808894"})
     ticks = [tick for tick in TICKS if low <= tick <= high]
     while len(ticks) > 9:
@@ -87,14 +96,25 @@ def _frame(figure: go.Figure, comparisons: Sequence[Comparison]) -> None:
 
 
 def _name(comparison: Comparison) -> str:
+    """Return what was compared, without repeating the kernel: ``ladder vs baseline, p99``."""
+    kernel, _, variant = comparison.b.rpartition("/")
+    other = comparison.a.removeprefix(f"{comparison.b}@")
+    if other != comparison.a:
+        return f"{plain(variant, 40)} vs saved {plain(other, 40)}, {metric_name(comparison)}"
+    if kernel and comparison.a.startswith(f"{kernel}/"):
+        return (
+            f"{plain(variant, 40)} vs {plain(comparison.a.removeprefix(kernel + '/'), 40)}, {metric_name(comparison)}"
+        )
     return f"{plain(comparison.b, 40)} vs {plain(comparison.a, 40)}, {metric_name(comparison)}"
 
 
 def metric_name(comparison: Comparison) -> str:
-    """Return what was compared, as ``p99`` or ``throughput mean``."""
-    return (
-        comparison.statistic if comparison.metric == "service_time" else f"{comparison.metric} {comparison.statistic}"
-    )
+    """Return what was compared, as ``p99``; the cost behind a throughput is the mean time of an operation."""
+    if comparison.metric == "throughput":
+        return "mean time"
+    if comparison.metric == "service_time":
+        return comparison.statistic
+    return f"{comparison.metric} {comparison.statistic}"
 
 
 def _words(comparison: Comparison) -> str:

@@ -135,7 +135,8 @@ def _by_how_much(share: float) -> str:
     outcome = "met" if share <= 1 else "missed"
     factor = 1 / share if share <= 1 else share
     if factor >= 2:
-        return f"{outcome}, {factor:,.3g} times {'better' if share <= 1 else 'worse'} than the limit"
+        times = f"{factor:,.0f}" if factor >= 100 else f"{factor:.3g}"
+        return f"{outcome}, {times} times {'better' if share <= 1 else 'worse'} than the limit"
     return f"{outcome} by {abs(1 - share):.1%}".replace("%", " %")
 
 

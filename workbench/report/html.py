@@ -61,7 +61,7 @@ def _header(job: JobView, title: str, index: str | None, figures: int) -> str:
     facts = list(page.machine_facts(job.run.machine)) if job.run else []
     if job.run:
         workload = job.run.workload
-        facts.insert(1, ("input", f"{workload.name}, {workload.events:,} events, {workload.symbols} symbols"))
+        facts.insert(1, ("input", f"{workload.name}, {workload.events:,} events, {_symbols(workload.symbols)}"))
     if job.state.get("started"):
         took = page.duration(float(job.state.get("duration_s", 0.0)))
         facts.append(("measured", f"{str(job.state['started'])[:16].replace('T', ' ')} UTC, took {took}"))
@@ -79,6 +79,10 @@ def _header(job: JobView, title: str, index: str | None, figures: int) -> str:
         artefacts=job.artefacts(),
         figures=figures,
     )
+
+
+def _symbols(number: int) -> str:
+    return "1 symbol" if number == 1 else f"{number:,} symbols"
 
 
 def _take_title(notebook: Any) -> str | None:

@@ -1,0 +1,110 @@
+"""A plan says what runs; a mistake in it is told with file, table and key."""
+
+import datetime
+import json
+
+import factory
+import pytest
+
+from workbench.batch.folder import batch_name, check_name, jobs_of, locked, merged_jobs
+from workbench.batch.job import Job, job_key
+from workbench.batch.plan import find_notebook, read_plan
+from workbench.errors import InputError
+from workbench.files import shipped
+
+JOB = '[[job]]\nnotebook = "latency"\n'
+
+
+def plan_of(tmp_path, text):
+    path = tmp_path / "nightly.toml"
+    path.write_text(text)
+    return read_plan(path)
+
+
+def test_a_grid_multiplies(tmp_path):
+    plan = plan_of(tmp_path, JOB + 'parameters = { seconds = 2.0 }\ngrid = { kernel = ["a", "b"], n = [1, 2] }')
+    values = [values for _, values in plan.expand()]
+    assert len(values) == 4
+    assert values[1] == {"seconds": 2.0, "kernel": "a", "n": 2}
+
+
+def test_the_shipped_plan_is_well_formed():
+    plan = read_plan(shipped("reports") / "quick.toml")
+    for entry, _ in plan.expand():
+        assert find_notebook(entry.notebook).is_file()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "job is missing"),
+        ("job = []", "job: List should have at least 1 item"),
+        ("[[job]]\n", "[[job]] number 1, notebook is missing"),
+        (JOB + "[[job]]\nnotebook = 7", "[[job]] number 2, notebook: Input should be a valid string, not '7'"),
+        (JOB + "speling = 1", "[[job]] number 1, speling is no key of a plan"),
+        (JOB + "[limits]\njob_s = -1", "table [limits], job_s: Input should be greater than 0"),
+        (JOB + "[limits]\nretries = 99", "table [limits], retries"),
+        (JOB + "grid = { kernel = [] }", "grid: kernel has no value"),
+        (JOB + JOB, "stands twice"),
+        (JOB + f"grid = {{ a = {list(range(400))}, b = {list(range(400))} }}", "160,000 jobs"),
+        ("[[job]\n", "is not TOML"),
+    ],
+)
+def test_a_mistake_is_told_where_it_is(tmp_path, text, says):
+    with pytest.raises(InputError) as caught:
+        plan_of(tmp_path, text)
+    assert says in str(caught.value) and "nightly.toml" in str(caught.value)
+
+
+def test_a_missing_plan_names_those_there_are(tmp_path):
+    with pytest.raises(InputError, match=r"there is no plan .*quick\.toml"):
+        read_plan(tmp_path / "absent.toml")
+
+
+def test_notebooks_are_found_by_name_or_beside_the_plan(tmp_path):
+    assert find_notebook("latency") == shipped("notebooks") / "latency.ipynb"
+    assert find_notebook("mine.ipynb", tmp_path) == tmp_path / "mine.ipynb"
+
+
+def test_a_batch_is_a_plan_and_a_date(tmp_path):
+    assert batch_name(tmp_path / "nightly.toml", datetime.date(2026, 1, 5)) == "nightly-2026-01-05"
+    for name in ("", "..", "a/b", "a b", ".hidden", "x" * 101):
+        with pytest.raises(InputError, match="cannot name a batch"):
+            check_name(name)
+
+
+def test_a_jobs_key_changes_with_what_decides_its_results(tmp_path):
+    notebook = tmp_path / "n.ipynb"
+    notebook.write_text("{}")
+    machine = factory.machine()
+    key = job_key(notebook, {"a": 1}, machine)
+    assert key == job_key(notebook, {"a": 1}, factory.machine(load_1min=9.0, host="other"))
+    assert key != job_key(notebook, {"a": 2}, machine)
+    assert key != job_key(notebook, {"a": 1}, factory.machine(hardware_key="ffff"))
+    assert key != job_key(notebook, {"a": 1}, factory.machine(versions={"numba": "0.1"}))
+    notebook.write_text("{ }")
+    assert key != job_key(notebook, {"a": 1}, machine)
+
+
+def test_jobs_carry_all_that_a_process_of_its_own_needs(tmp_path):
+    plan = plan_of(tmp_path, JOB + "parameters = { kernel = '<script>' }\ntags = ['t']\n[limits]\njob_s = 7")
+    [job] = jobs_of(plan, tmp_path / "nightly.toml", "b", factory.machine(), "sqlite:///x")
+    assert Job.model_validate(json.loads(job.model_dump_json(by_alias=True))) == job
+    assert (job.limit_s, job.batch, job.store, job.tags) == (7, "b", "sqlite:///x", ["t"])
+    assert job.name.startswith("latency-") and "<" not in job.name
+
+
+def test_other_machines_jobs_stay_in_the_batch(tmp_path):
+    job = Job(notebook="/n.ipynb")
+    earlier = type("Earlier", (), {"jobs": ["other/n-1", "here/old"]})()
+    assert merged_jobs(earlier, "here", [job]) == ["other/n-1", f"here/{job.name}"]
+
+
+def test_a_batch_is_run_by_one_process_at_a_time(tmp_path):
+    with locked(tmp_path / "b"), pytest.raises(InputError, match="another process"), locked(tmp_path / "b"):
+        pass
+    with locked(tmp_path / "b"):
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"), locked(tmp_path / "file" / "b"):
+        pass
