@@ -42,7 +42,8 @@ def test_lines_of_a_function_that_was_compiled_in_an_earlier_cell(shell, capsys)
     assert "# the line" in out
     profile = shell.user_ns["_profile"]
     assert profile.badges == {"summed": "same code"}
-    # A sample may stand some instructions after the slow one, in this loop as a rule on the loop's head.
+    top, _ = profile.top(1)[0]
+    assert profile.source(top).strip().endswith("# the line")
     loop = {
         line: share
         for line, share in profile.top()

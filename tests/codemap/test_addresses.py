@@ -7,7 +7,7 @@ import numpy as np
 from workbench import codemap
 from workbench.codemap import capture
 from workbench.codemap.addresses import readable_name
-from workbench.codemap.disassembly import by_line, call_frames, disassemble
+from workbench.codemap.disassembly import by_line, call_frames, disassemble, sampled_frames
 
 VALUES = np.linspace(0.5, 2.0, 100)
 
@@ -96,3 +96,17 @@ def test_names_are_those_of_python():
     assert readable_name("_ZN3toy1fB2v1B56c8tJTIeFIE5ArrayIdLi1E") == "toy.f"
     assert readable_name("_ZN3toy17outer_3clocals_3eB2v1B3c8tE") == "toy.outer<locals>"
     assert readable_name("sin") == "sin"
+
+
+def test_a_sample_counts_for_the_instruction_that_was_waited_for(toy):
+    toy.caller(VALUES)
+    build = codemap.build_with_lines(toy.caller, toy.caller.signatures[0])
+    captured, name = capture.object_of(build, build.signatures[0])
+    function = captured.code.functions_by_name[name]
+    divided = number_of(str(Path(toy.__file__).with_name("codemap_callee.py")), "value / 3.0")
+    instructions = disassemble(captured.code, function)
+    after = [b for a, b in itertools.pairwise(instructions) if "div" in a.mnemonic]
+    assert after
+    assert {sampled_frames(captured.code, function, each.offset)[0].line for each in after} == {divided}
+    jumped = [b for a, b in itertools.pairwise(instructions) if a.mnemonic == "jmp"]
+    assert all(sampled_frames(captured.code, function, each.offset) == each.frames for each in jumped)

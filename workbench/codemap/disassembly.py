@@ -66,6 +66,30 @@ def call_frames(code: ObjectCode, function: Symbol, return_offset: int) -> tuple
     return frames_in(code, function, return_offset - 1)
 
 
+def sampled_frames(code: ObjectCode, function: Symbol, offset: int) -> tuple[Frame, ...]:
+    """Return the line that was waited for when an interrupt noted the program counter `offset`, and the calls around.
+
+    The processor takes an interrupt when an instruction retires, and notes the one after it. So the time belongs to the
+    instruction before: the division, not the loop counter that follows it. Where control does not fall through from
+    there (a loop's first instruction, or what lies behind an unconditional jump) the noted one itself is taken.
+    """
+    before = _before(code, function).get(offset)
+    return before.frames if before is not None else frames_in(code, function, offset)
+
+
+@functools.lru_cache(maxsize=128)
+def _before(code: ObjectCode, function: Symbol) -> dict[int, Instruction]:
+    """Return, by the offset of an instruction, the one from which control falls through to it."""
+    instructions = disassemble(code, function)
+    jumps = [each for each in instructions if each.mnemonic.startswith("j") and each.operands.startswith("0x")]
+    loop_heads = {target for each in jumps if (target := int(each.operands, 16)) <= each.offset}
+    return {
+        after.offset: each
+        for each, after in itertools.pairwise(instructions)
+        if after.offset not in loop_heads and each.mnemonic not in ("jmp", "ret", "ud2") and each.frames
+    }
+
+
 def _calls_to_their_lines(code: ObjectCode, function: Symbol, found: list[Instruction]) -> list[Instruction]:
     """Give calls of pure functions (``sin``) the line that uses the result, where LLVM has lost their own.
 

@@ -16,7 +16,7 @@ from workbench.codemap import capture
 from workbench.codemap.addresses import CodeMap, FunctionRange, Place, frames_in, lines_of
 from workbench.codemap.build import build_with_lines
 from workbench.codemap.code_hash import parts_of
-from workbench.codemap.disassembly import call_frames
+from workbench.codemap.disassembly import call_frames, sampled_frames
 from workbench.codemap.elf import ObjectCode, Symbol
 from workbench.codemap.lines import Frame
 from workbench.codemap.same_code import SameCode, compare
@@ -66,9 +66,12 @@ class Twins:
             if twin.proof is not None
         }
 
-    def place(self, code_map: CodeMap, address: int, *, returns_to: bool = False) -> Place | None:
+    def place(
+        self, code_map: CodeMap, address: int, *, sampled: bool = False, returns_to: bool = False
+    ) -> Place | None:
         """Return what lies at `address`, with the line of the twin where the code itself has none.
 
+        `sampled` says that an interrupt noted `address`: the line is that of the instruction that was waited for.
         `returns_to` says that `address` is a return address: the line is then that of the call before it.
         """
         found = code_map.function_at(address - returns_to)
@@ -80,6 +83,8 @@ class Twins:
             frames: tuple[Frame, ...] = ()
         elif returns_to:
             frames = call_frames(twin.code, twin.symbol, offset)
+        elif sampled:
+            frames = sampled_frames(twin.code, twin.symbol, offset)
         else:
             frames = frames_in(twin.code, twin.symbol, offset)
         return Place(address, found.function, found.symbol.name, offset, frames)

@@ -60,7 +60,7 @@ def read_sources(profile: Profile) -> None:
 
 def _place(pc: int, caller: int, code_map: CodeMap, twins: Twins, libraries: _Libraries) -> tuple[Place | None, str]:
     """Return where a sample counts, and the library it was in when that is not compiled code."""
-    place = twins.place(code_map, pc)
+    place = twins.place(code_map, pc, sampled=True)
     if place is not None:
         return place, ""
     library = libraries.at(pc)
