@@ -192,8 +192,8 @@ def _sentence(data: np.ndarray, path: str, line: int, column: int, start: int, f
         what = f"{path}: line {line} has {columns} columns where a LOBSTER message has {_SIX}"
         if columns >= 4 and columns % 4 == 0:
             return f"{what}: this looks like LOBSTER's order book file, give the message file"
-        last = start + len(row) >= data.size
-        return f"{what}: " + ("the file is cut, fetch it again" if last else "correct or remove that line")
+        unfinished = not (data[start:] == _NEWLINE).any()  # a line without its end, so the last
+        return f"{what}: " + ("the file is cut, fetch it again" if unfinished else "correct or remove that line")
     wrong = _WRONG[fault] + (f" ({_RANGES[column]})" if fault == _RANGE and column in _RANGES else "")
     header = line == 1 and column == 0 and fault == _NOT_A_NUMBER
     hint = "LOBSTER files have no header and start with a time" if header else "correct or remove that line"
