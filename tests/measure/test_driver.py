@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import InputError, WorkbenchError
-from workbench.measure.driver import CancelledError, Measurement, Request
+from workbench.measure.driver import CancelledError, Measurement, Request, changed_code
 from workbench.measure.progress import Silent
 from workbench.workloads import write_recording
 
@@ -147,6 +147,12 @@ def test_the_process_dies_with_its_driver(request_for, how):
     while alive(child):
         assert time.monotonic() < deadline, "the replicate outlived its driver"
         time.sleep(0.05)
+
+
+def test_code_that_changes_between_processes_is_seen():
+    assert changed_code([{"a": "1", "b": "2"}, {"a": "1", "b": "3"}]) == ["b"]
+    assert changed_code([{"a": "1"}, {}]) == ["a"]
+    assert changed_code([{"a": "1"}, {"a": "1"}]) == []
 
 
 def test_requests_are_checked():

@@ -73,6 +73,13 @@ def test_any_counts_survive(counts):
     assert (Histogram.decode(made.encode()).counts == made.counts).all()
 
 
+@settings(deadline=None, max_examples=40)
+@given(skewed.filter(bool))
+def test_the_payload_is_the_packages_byte_for_byte(numbers):
+    ours, theirs = (base64.b64decode(each.encode())[8:] for each in (recorded(numbers), by_package(numbers)))
+    assert zlib.decompress(ours) == zlib.decompress(theirs)
+
+
 def test_merging_is_adding():
     first, second = recorded([5, 700, 10**6]), recorded([5, 9])
     whole = merge([first, second])

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,10 @@ class Measurement:
                 self._start(folder)
             outcomes.append(self._one_replicate(index, folder, outcomes[0].shares if outcomes else {}))
         notes = list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes))
+        notes += [
+            f"{name} had other machine code in some replicates: if its source changed meanwhile, measure again"
+            for name in changed_code([outcome.replicate.code_hash for outcome in outcomes])
+        ]
         return Report(
             outcomes=outcomes,
             machine=machine,
@@ -207,6 +211,12 @@ class Measurement:
             if found is not None and found.origin:
                 return Path(found.origin).resolve().parent
         return None
+
+
+def changed_code(hashes: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return the variants whose machine code was not the same in all processes."""
+    names = dict.fromkeys(name for each in hashes for name in each)
+    return [name for name in names if len({each.get(name) for each in hashes}) > 1]
 
 
 def _messages(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any] | None]:

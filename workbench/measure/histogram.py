@@ -184,8 +184,7 @@ def _pack(counts: np.ndarray, used: np.ndarray) -> bytes:
     position = 0
     for index in used.tolist():
         if index > position:
-            zeros = index - position
-            packed += _leb128(-zeros if zeros > 1 else 0)
+            packed += _leb128(position - index)
         packed += _leb128(int(counts[index]))
         position = index + 1
     return bytes(packed)
