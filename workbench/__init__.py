@@ -8,7 +8,11 @@ from typing import Any
 __version__ = "0.1.0"
 
 _ROOMS = ("codemap", "measure", "profile", "workloads")
-_CALLS = {"compare": "workbench.measure.api", "diagnose": "workbench.profile.diagnosis"}
+_CALLS = {
+    "compare": "workbench.measure.api",
+    "diagnose": "workbench.profile.diagnosis",
+    "compile_time": "workbench.profile.compile_time",
+}
 
 
 def __getattr__(name: str) -> Any:
