@@ -12,9 +12,10 @@ from kernels.messages import BEST, EVENT
 from kernels.order_book.reference import Reference
 
 CARD = """
-Applies market-by-order events (add, cancel, delete, execute, replace, modify, halt, resume, clear) to the books of many
-symbols, and gives the best bid and offer of the event's symbol after each. `best` and `depth` of a variant's module read
-the book at any time. One thread writes a book; the size of a level is known, the order of the queue inside it is not.
+Applies market-by-order events (add, cancel, delete, execute, replace, modify, halt, resume, clear) to the books of
+many symbols, and gives the best bid and offer of the event's symbol after each. `best` and `depth` of a variant's
+module read the book at any time. One thread writes a book; the size of a level is known, the order of the queue inside
+it is not.
 
 Ids are any 64-bit numbers, and one id is one order in all books together. A bad event is counted under its kind
 (`kernels.messages.Bad`) and changes nothing else. The table of orders and the rows of levels grow when they are full.

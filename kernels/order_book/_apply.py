@@ -1,9 +1,9 @@
 """What an event does to a book, written once for every variant.
 
-A variant is a state class, a way to keep orders and a way to keep price levels. The functions below marked as parts are
-only names here; `assemble` tells Numba which module gives them a body for which state class, at compile time, so that no
-call is left in the machine code. The four kinds that make up nearly all of a feed share one path without branches on
-the kind, because the kind of the next message cannot be predicted; the others take the slow path.
+A variant is a state class, a way to keep orders and a way to keep price levels. The functions below marked as parts
+are only names here; `assemble` tells Numba which module gives them a body for which state class, at compile time, so
+that no call is left in the machine code. The four kinds that make up nearly all of a feed share one path without
+branches on the kind, because the kind of the next message cannot be predicted; the others take the slow path.
 
 A *row* is one side of one symbol: ``2 * symbol + side``. A *key* is the price mirrored so that higher is always
 better: ``price`` for bids, ``~price`` for asks. One code path then serves both sides.
@@ -42,7 +42,8 @@ CONTROL_LENGTH = 8
 DONE, LEVEL_FULL, NO_ROOM = 0, 1, 2
 
 # A call hands over every array of the state, 7 words each: what runs for every event is therefore inlined, and what
-# rarely runs is kept out of the way. Numba's own rule would be to inline whatever an inlined function calls.
+# rarely runs is kept out of the way. Numba's own rule would be to inline whatever an inlined function calls. Without
+# `_nrt` no reference is counted, which is an atomic instruction for each array at each use; nothing can be allocated.
 hot = kernel_jit(forceinline=True, _nrt=False)
 cold = kernel_jit(forceinline=False, _nrt=False)
 
@@ -133,7 +134,8 @@ def _give_body(part: Callable[..., Any], state_class: type, body: Callable[..., 
         return body if mine else None
 
     choose.__wrapped__ = body  # type: ignore[attr-defined]  # Numba reads the argument names from here
-    overload(part, jit_options={"nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": part in INLINED})(choose)
+    options: Any = {"nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": part in INLINED}
+    overload(part, jit_options=options)(choose)
 
 
 # ---- the event ---------------------------------------------------------------------------------------------------
@@ -178,8 +180,8 @@ def apply(state, event, probe):
     held, price_held, row_held = load_order(state, slot)
     size, new_price = np.int64(event.size), np.int64(event.price_ticks)
     new_row = (symbol << 1) + np.int64(event.side)
-    # Both cases are computed and one is chosen, so that the processor has no branch on the kind to guess, and one chain of
-    # checks serves both: what is put in must be within 1 .. MAX_ORDER_SIZE, what is taken out within 1 .. held.
+    # Both cases are computed and one is chosen, so that the processor has no branch on the kind to guess, and one chain
+    # of checks serves both: what is put in must be within 1 .. MAX_ORDER_SIZE, what is taken out within 1 .. held.
     row = new_row if adding else row_held
     price = new_price if adding else price_held
     amount = held if kind == DELETE else size
@@ -204,7 +206,7 @@ def apply(state, event, probe):
 
 @cold
 def _why_refused(kind, event, held):
-    """Return the first check that an ADD, CANCEL, DELETE or EXECUTE fails; `held` is 0 for an order not of its symbol."""
+    """Return the first check that an event fails; `held` is 0 for an order that is not of its symbol."""
     size = np.int64(event.size)
     if kind == ADD:
         if event.side > 1:
@@ -229,13 +231,13 @@ def _apply_rare(state, event, probe):
         refuse(state, BAD_KIND, probe)
     elif symbol >= state.control[SYMBOLS]:
         refuse(state, BAD_SYMBOL, probe)
-    elif kind == HALT or kind == RESUME:
+    elif kind in (HALT, RESUME):
         state.halted[symbol] = kind == HALT
     elif kind == CLEAR:
         clear_levels(state, 2 * symbol, probe)
         clear_levels(state, 2 * symbol + 1, probe)
         state.control[LIVE] -= clear_orders(state, symbol)
-    elif kind == REPLACE or kind == MODIFY:
+    elif kind in (REPLACE, MODIFY):
         return _reprice(state, event, probe)
     return True
 
@@ -285,7 +287,7 @@ def _is_known(state, order_id, probe):
 
 @hot
 def write_best(state, event, out, i):
-    """Write best bid and offer of the event's symbol into ``out[i]``; zeros for a symbol that the book does not have."""
+    """Write best bid and offer of the event's symbol into ``out[i]``; zeros for a symbol that is not in the book."""
     symbol = np.int64(event.symbol)
     bid, ask = 0, 0
     if symbol < state.control[SYMBOLS]:

@@ -1,7 +1,7 @@
 """Orders by id in a hash table of packed 16-byte entries: the parts `find`, `load_order` and so on.
 
-The same table as `_columns` (linear probing, no tombstones, id 0 is empty), laid out so that a message touches one cache
-line of it and not four: an entry is two words, the id and ::
+The same table as `_columns` (linear probing, no tombstones, id 0 is empty), laid out so that a message touches one
+cache line of it and not four: an entry is two words, the id and ::
 
     bits  0 .. 23   size          (MAX_ORDER_SIZE is 2**24 - 1)
     bits 24 .. 53   price in ticks (MAX_PRICE_TICKS is 2**30 - 1)

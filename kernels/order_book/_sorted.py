@@ -2,7 +2,7 @@
 
 Every row has a stretch of one pool, in ascending order of key, so that the best level is the last and most changes
 happen near the end, where little has to be shifted. A row that is full moves to the pool's unused end with twice the
-room (`grown`), and the pool itself grows when that is used up: the cost of growing stays in proportion to what is stored.
+room (`grown`), and the pool itself grows when that is used up: growing costs in proportion to what is stored.
 
 The fields that this part uses: `control`, `level_key` and `level_total` int32[pool], `level_at`, `level_length` and
 `level_room` int64[rows], and `best` int64[rows].

@@ -48,10 +48,12 @@ def export_state(state: State, orders: ModuleType) -> Canonical:
 
 
 def check(canonical: Canonical, symbols: int) -> np.ndarray:
-    """Return the orders of `canonical` as ADD events. Raises ValueError, with one sentence, for what no book can hold."""
+    """Return the orders of `canonical` as ADD events. Raises ValueError for what no book of `symbols` can hold."""
     for name in ("orders", "bad", "halted"):
         if name not in canonical:
-            raise ValueError(f"order_book: a canonical state has 'orders', 'bad' and 'halted', and {name!r} is not there")
+            raise ValueError(
+                f"order_book: a canonical state has 'orders', 'bad' and 'halted', and {name!r} is not there"
+            )
     orders, halted = canonical["orders"], canonical["halted"]
     if orders.dtype != ORDER or orders.ndim != 1 or canonical["bad"].shape != (BAD_KINDS,):
         raise ValueError(f"order_book: canonical 'orders' must have the dtype {ORDER} and 'bad' {BAD_KINDS} counts")

@@ -12,9 +12,9 @@ better of the two, so the window decides about speed and never about the result.
   a sixteenth of the window and the spill together, so that no stream of events can make moving more than a constant
   factor of its cost.
 
-The fields that this part uses: those of `_sorted` but `best`, and `row_hot` int64[4 * rows] (the key of the window's first tick, the
-summary, the key of the best spilled level, the best level), `row_misses` int64[rows], `window_word` int64[64 * rows],
-`window_total` int32[window_ticks * rows].
+The fields that this part uses: those of `_sorted` but `best`, and `row_hot` int64[4 * rows] (the key of the window's
+first tick, the summary, the key of the best spilled level, the best level), `row_misses` int64[rows], `window_word`
+int64[64 * rows], `window_total` int32[window_ticks * rows].
 """
 
 from __future__ import annotations
@@ -118,7 +118,6 @@ def _change_far(state, row, key, change, probe):
 @hot
 def _change_near(state, row, index, change, probe):
     """Change the level at `index` of the window, then find the best level anew: no branch on what was found."""
-    hot = state.row_hot
     place = np.uint64((row << state.control[WINDOW_SHIFT]) + index)
     total = np.int64(state.window_total[place]) + change
     if unlikely(total > MAX_LEVEL_SIZE):

@@ -1,4 +1,4 @@
-"""The ladder's book laid out for the cache: packed orders, rows of one line, and the next messages' lines fetched ahead."""
+"""The ladder laid out for the cache: packed orders, rows of one line, the next messages' lines fetched ahead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from kernels.messages import BAD_KINDS
 from kernels.order_book import _apply, _entries, _state, _window
 from kernels.order_book._apply import apply, best_level, copy_levels, write_best
 from kernels.probe import start, stop
-
 
 AHEAD = 8  # messages: far enough for a line to come from memory, near enough that it is still in L1 when its turn comes
 
@@ -97,8 +96,8 @@ def depth(state, symbol, side, n):
 VARIANT = Variant(
     name="aligned",
     parent="ladder",
-    idea="An order is 16 bytes in one cache line instead of four columns, the rows of a symbol share one aligned line, and "
-    "the lines of later messages are fetched ahead, so that a message waits for memory less often.",
+    idea="An order is 16 bytes in one cache line instead of four columns, the rows of a symbol share one aligned line, "
+    "and the lines of later messages are fetched ahead, so that a message waits for memory less often.",
     allocate=allocate,
     reset=partial(_state.reset, orders=_entries, levels=_window),
     replay_from=replay,

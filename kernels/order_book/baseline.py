@@ -89,7 +89,7 @@ def depth(state, symbol, side, n):
 VARIANT = Variant(
     name="baseline",
     parent=None,
-    idea="Sorted level arrays with binary search and shift, a hash table of orders, one pthread mutex around each event.",
+    idea="Sorted arrays of levels with binary search and shift, a hash table of orders, a pthread mutex at each event.",
     allocate=allocate,
     reset=partial(_state.reset, orders=_columns, levels=_sorted),
     replay_from=replay,

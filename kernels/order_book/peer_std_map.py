@@ -1,7 +1,7 @@
 """The textbook book in C++ (`peer_std_map.cpp`), the yardstick: compiled on demand, loaded by ctypes.
 
-``std::map`` for the levels of a side and ``std::unordered_map`` for the orders by id, reserved for as many orders as the
-parameter says; the same checks of bad events and the same output as our variants, and no mutex.
+``std::map`` for the levels of a side and ``std::unordered_map`` for the orders by id, reserved for as many orders as
+the parameter says; the same checks of bad events and the same output as our variants, and no mutex.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 from kernels._jit import cache_root
 from kernels.catalog import Variant
 from kernels.messages import BAD_KINDS
+from kernels.probe import Probe
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC")
@@ -54,7 +55,9 @@ def _compile(compiler: str, built: Path) -> None:
     built.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=built.parent) as folder:
         scratch = Path(folder) / built.name
-        done = subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", str(scratch)], capture_output=True, text=True)
+        done = subprocess.run(
+            [compiler, *FLAGS, str(SOURCE), "-o", str(scratch)], capture_output=True, text=True, check=False
+        )
         if done.returncode:
             raise RuntimeError(f"{SOURCE.name} does not compile with {compiler}: {done.stderr.strip()}")
         os.replace(scratch, built)
@@ -98,7 +101,7 @@ def reset(state: PeerState) -> None:
     state.library.book_reset(state.book)
 
 
-def replay(state: PeerState, events: Any, out: np.ndarray, begin: int, probe: None) -> int:
+def replay(state: PeerState, events: Any, out: np.ndarray, begin: int, probe: Probe | None) -> int:
     """Apply ``events[begin:]``; one call for all of them, without the GIL. Returns where it ended: always the end."""
     state.library.book_replay(state.book, events.ctypes.data, out.ctypes.data, begin, len(events))
     return len(events)

@@ -113,7 +113,7 @@ class Reference:
         return None
 
     def _level_after(self, event: dict[str, Any], order: Order | None) -> int:
-        """Return what the level that `event` adds to would sum to; `order` leaves it first unless the event is an ADD."""
+        """Return what the level that `event` adds to would sum to; `order`, if it is moved, leaves it first."""
         adding = event["kind"] == Kind.ADD
         side = event["side"] if adding or order is None else order.side
         total = self.levels[event["symbol"], side][event["price_ticks"]] + event["size"]
@@ -149,7 +149,10 @@ class Reference:
     def export_state(self) -> Canonical:
         """Return the canonical form, as every variant does."""
         orders = np.array(
-            [(known, order.price, order.size, order.symbol, order.side) for known, order in sorted(self.orders.items())],
+            [
+                (known, order.price, order.size, order.symbol, order.side)
+                for known, order in sorted(self.orders.items())
+            ],
             dtype=ORDER,
         )
         bad = np.array([self.bad[Bad(kind)] for kind in range(BAD_KINDS)], np.int64)

@@ -1,0 +1,34 @@
+"""What the tests of the order book share."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `streams`
+
+import kernels
+
+BOOK = kernels.get("order_book")
+OURS = [name for name, variant in BOOK.variants.items() if not variant.peer]
+
+
+@pytest.fixture(scope="session")
+def book():
+    """The kernel."""
+    return BOOK
+
+
+@pytest.fixture(params=list(BOOK.variants))
+def any_variant(request):
+    """Every variant, and the peers that can run here."""
+    variant = BOOK.variants[request.param]
+    if variant.missing():
+        pytest.skip(f"{variant.full_name} cannot run here: {variant.missing()}")
+    return variant
+
+
+@pytest.fixture(params=OURS)
+def variant(request):
+    """Every variant of ours."""
+    return BOOK.variants[request.param]
