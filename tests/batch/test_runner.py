@@ -66,7 +66,7 @@ def test_a_cell_that_takes_too_long_is_a_failure_with_the_partial_notebook(tmp_p
     state, folder = run(tmp_path, "print('before')", "import time; time.sleep(60)", "print('never')", limit_s=4)
     assert state.failure.kind == "timeout" and "4 s were over" in state.failure.sentence
     executed = nbformat.read(folder / "executed.ipynb", as_version=4)
-    assert executed.cells[2].outputs[0].text == "before\n"
+    assert executed.cells[3].outputs[0].text == "before\n"
     failing = executed.cells[state.failure.cell - 1]
     assert "sleep" in failing.source and failing.outputs[-1].ename == "timeout"
     assert failing.metadata.papermill.status == "failed"

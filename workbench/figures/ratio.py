@@ -129,7 +129,7 @@ def _row(comparison: Comparison) -> tuple[str, ...]:
         percent_change(comparison.low),
         percent_change(comparison.high),
         comparison.verdict.value,
-        f"± {comparison.margin:.0%}",
+        f"± {100 * comparison.margin:.0f} %",
         str(comparison.blocks),
         str(comparison.replicates),
         comparison.reason,

@@ -85,7 +85,7 @@ def comparison_sentence(row: Comparison) -> str:
     if row.verdict in _SIDE:
         said = f"{who}: {_SIDE[row.verdict]} ({size})"
     elif row.verdict is Verdict.UNCHANGED:
-        said = f"{who}: unchanged within ± {row.margin:.0%} ({size})"
+        said = f"{who}: unchanged within ± {100 * row.margin:.0f} % ({size})"
     elif row.verdict is Verdict.UNRESOLVED:
         more = f"; about {row.blocks_needed:,} blocks would settle it" if row.blocks_needed else ""
         said = f"{who}: not resolved ({size}{more})"
@@ -146,7 +146,7 @@ def _regression_headline(kernel: str, verdict: Verdict | None, compared: Sequenc
     if verdict is Verdict.UNCHANGED:
         widest = max(compared, key=lambda row: max(row.high - 1, 1 - row.low))
         bound = max(widest.high - 1, 1 - widest.low)
-        return f"{plain(kernel)} is as fast as the baseline: every variant within ± {bound:.1%} of it."
+        return f"{plain(kernel)} is as fast as the baseline: every variant within ± {100 * bound:.1f} % of it."
     if verdict is Verdict.ENVIRONMENT_INVALID:
         return (
             f"The environment moved, not the code: {plain(of_verdict[0].b)} has the baseline's machine code "
