@@ -34,13 +34,17 @@ def _lengths(shape: Any) -> tuple[int, ...]:
     return lengths
 
 
+def _item_bytes(kind: Any) -> int:
+    return int(kind.bitwidth) // 8
+
+
 def _make(shape: Any, dtype: Any, *, zeroed: bool) -> Any:
-    kind: Any = element_type(dtype)
+    kind = element_type(dtype)
     lengths = _lengths(shape)
     if not isinstance(kind, types.Number) or isinstance(kind, types.Complex):
         raise TypingError(f"a stack array holds integers or floats, not {kind}")
     array_type = types.Array(kind, len(lengths), "C")
-    item_bytes = int(kind.bitwidth) // 8
+    item_bytes = _item_bytes(kind)
     size_bytes = math.prod(lengths) * item_bytes
     if size_bytes > MAX_STACK_BYTES:
         raise TypingError(f"a stack array of {size_bytes} bytes is more than {MAX_STACK_BYTES}: pass an array in")
