@@ -66,14 +66,14 @@ def _absent(pauses: Any) -> bool:
     return isinstance(pauses, (types.NoneType, types.Omitted))
 
 
-@overload(marked_point, jit_options={"nogil": True, "_nrt": False})
+@overload(marked_point, jit_options={"nogil": True})
 def _marked_point(pauses):
     if _absent(pauses):
         return lambda pauses: None
     return lambda pauses: hold_up(pauses)  # noqa: PLW0108  # Numba wants a function here, not a dispatcher
 
 
-@overload(expect, jit_options={"nogil": True, "_nrt": False})
+@overload(expect, jit_options={"nogil": True})
 def _expect(pauses, holds):
     if _absent(pauses):
         return lambda pauses, holds: None

@@ -22,6 +22,7 @@ import numpy as np
 
 from kernels.machine import atomics
 from kernels.machine.atomics import ACQ_REL, ACQUIRE, RELAXED, RELEASE, SEQ_CST
+from kernels.machine.hints import yield_core
 from kernels.machine.memory import aligned
 from kernels.order_book._apply import cold, hot
 
@@ -36,6 +37,8 @@ NODE_SHIFT = 4  # 16 words, two lines
 KEY, TOTAL = 0, 1
 LINK = 12  # the next of a bag, or of the free stack; not what threads that traverse the structure follow
 POISON = -(2**41)  # the key and the total of a free node: no thread may ever see it
+SPARE = 4 * TRY_EVERY  # nodes that one writer has retired and not yet freed, with readers that go on
+PATIENCE = 1 << 20  # times to yield the core, some tenths of a second in all, before there is no room
 _NODE_MASK = 0xFFFFFFFF
 
 
@@ -100,10 +103,10 @@ def try_advance(state):
         announced = atomics.load(state.slots, slot << SLOT_SHIFT, RELAXED)  # RELAXED: the fences order it
         if announced & 1 and announced >> 1 != epoch:
             return False
-    atomics.fence(
-        ACQUIRE
-    )  # ACQUIRE: what a thread did before it unpinned, seen above, is over for whoever sees the new epoch
-    _, done = atomics.compare_exchange(state.epoch, EPOCH, epoch, epoch + 1, RELEASE)  # RELEASE: hands that on
+    # ACQUIRE and RELEASE: what a thread did before it unpinned, which was seen above, is over for whoever sees the new
+    # epoch.
+    atomics.fence(ACQUIRE)
+    _, done = atomics.compare_exchange(state.epoch, EPOCH, epoch, epoch + 1, RELEASE)
     return done
 
 
@@ -111,8 +114,8 @@ def try_advance(state):
 def retire(state, slot, node):
     """Take note of a node that this thread, alone, has found to be unlinked everywhere; it is pinned."""
     at = slot << SLOT_SHIFT
-    # SEQ_CST: the epoch read below is not older than the unlinking, so a thread that is pinned two epochs later has pinned
-    # itself after it.
+    # SEQ_CST: the epoch read below is not older than the unlinking, so a thread that is pinned two epochs later came
+    # after it.
     atomics.fence(SEQ_CST)
     epoch = atomics.load(state.epoch, EPOCH, ACQUIRE)  # ACQUIRE: bags that are over now are over for all threads
     bag = at + BAG + epoch % BAGS
@@ -207,9 +210,26 @@ def has_free(state):
 
 @cold
 def relieve(state, slot):
-    """Try to free retired nodes: unpin, advance, collect, and pin again. What the thread found before is void."""
+    """Try to free retired nodes: unpin, advance, collect, and pin again. What the thread found before is void.
+
+    Where another thread is pinned in an old epoch, it is given the time to come out: it may have lost its core. This is
+    the one place where a thread waits for another, and it does not wait for ever.
+    """
     unpin(state, slot)
-    for _ in range(BAGS):
-        try_advance(state)
-        collect(state, slot)
+    for _ in range(PATIENCE):
+        for _ in range(BAGS):
+            try_advance(state)
+            collect(state, slot)
+        if has_free(state) or not _others_pinned(state, slot):
+            break
+        yield_core()
     pin(state, slot)
+
+
+@cold
+def _others_pinned(state, slot):
+    """Return whether any thread but that of `slot` is pinned."""
+    for other in range(SLOTS):  # noqa: SIM110  # a generator would be an object
+        if other != slot and atomics.load(state.slots, other << SLOT_SHIFT, RELAXED) != 0:  # RELAXED: soon out of date
+            return True
+    return False

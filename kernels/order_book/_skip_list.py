@@ -1,46 +1,41 @@
 """Price levels in a concurrent skip list: several threads may change and read levels at the same time, without a lock.
 
-The classic design (T. L. Harris, 2001, for the marked links; K. Fraser, Practical lock-freedom, 2004, section 4.3; Herlihy,
-Shavit, The Art of Multiprocessor Programming, 14.4). Each row is a list ordered from the best key to the worst; a node
-of height `h` is linked in the lists 0 .. h-1, one in four being a level higher. Links are words ``node << 1 | mark``;
-a marked link never changes again, which is how a node that goes keeps others from linking behind it.
+The classic design (T. L. Harris, 2001, for the marked links; K. Fraser, Practical lock-freedom, 2004; M. Herlihy,
+N. Shavit, The Art of Multiprocessor Programming, chapter 14). Each row is a list ordered from the best key to the
+worst; a node of height `h` is linked in the lists 0 .. h-1, one in four being a level higher. Links are words
+``node << 1 | mark``; a marked link never changes again, so that nothing is linked behind a node that goes.
 
-A level is in the book while its total is above 0, and that is decided on the total alone: the thread whose compare-exchange
-takes the total to 0 writes DEAD instead, marks the node's links from the top down, and has it unlinked by `locate`. A
-thread that comes upon a dead node helps. A node may be linked on upper levels by its inserter while another thread
-takes it out, so it has two owners until both are done, and the last one retires it (`_reclaim`).
+A level is in the book while its total is above 0, and that is decided on the total alone: the thread whose
+compare-exchange takes the total to 0 (DEAD) has taken the level out. It marks the node's links from the top down, and
+has it unlinked by `locate`; a dead total never changes again. A thread that comes upon a dead node helps. A node may
+be linked on upper levels by its inserter while another thread takes it out, so it has two owners until both are done,
+and the last one retires it (`_reclaim`).
 
-Slower than the sorted arrays with one thread: each step down the list is a load that depends on the one before, and each
-change pins and unpins an epoch. It pays where several threads must write.
+Slower than the sorted arrays with one thread: each step along the list is a load that depends on the one before, and
+each change pins and unpins an epoch. It pays where several threads must write.
 
 The fields that this part uses: those of `_reclaim`, and `rows` int64[1].
 """
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import numpy as np
 
 from kernels.machine import atomics
 from kernels.machine.atomics import ACQ_REL, ACQUIRE, RELAXED, RELEASE
 from kernels.machine.bits import trailing_zeros
-from kernels.machine.memory import aligned
 from kernels.machine.stack import stack_empty
 from kernels.messages import MAX_LEVEL_SIZE
-from kernels.order_book import _apply, _reclaim
+from kernels.order_book import _apply
 from kernels.order_book._apply import DONE, LEVEL_FULL, NO_ROOM, cold, hot
 from kernels.order_book._marked import expect, marked_point, next_random
 from kernels.order_book._reclaim import (
     KEY,
-    NODE_SHIFT,
     POISON,
     RANDOM,
     SLOT_SHIFT,
     TOTAL,
     give_back,
-    has_free,
     pin,
     relieve,
     retire,
@@ -60,47 +55,6 @@ ABSENT = 3  # a further answer of `change`: the level does not hold what is to b
 RETRIES = 6  # counter, after those of `_apply`
 OWNER = 0  # the slot of the thread that replays events
 READER = 1  # the slot of a reading thread, where no other is named
-
-
-def allocate(rows: int, levels: int) -> dict[str, np.ndarray]:
-    """Return empty rows, with room for `levels` levels each, shared between the rows."""
-    fields = {
-        "nodes": aligned((1 + rows + rows * levels) << NODE_SHIFT, np.int64),
-        "rows": np.array([rows], np.int64),
-        **_reclaim.allocate(),
-    }
-    _empty(SimpleNamespace(**fields))
-    return fields
-
-
-def reset(state: Any) -> None:
-    """Empty every row. While no other thread is at work."""
-    state.control[_apply.WANTED_ROW] = 0
-    _empty(state)
-
-
-def _empty(state: Any) -> None:
-    """Make every link of a head lead to the tail, and every other node free."""
-    records = state.nodes.reshape(-1, 1 << NODE_SHIFT)
-    rows = int(state.rows[0])
-    records[: 1 + rows] = 0  # links to node 0, the tail
-    records[TAIL, KEY] = LAST_KEY
-    _reclaim.forget(state)
-    _reclaim.fill(state, 1 + rows, len(records))
-
-
-def grown(state: Any) -> Any:
-    """Return the state with twice the nodes. While no other thread is at work: readers must take the state anew."""
-    before = len(state.nodes) >> NODE_SHIFT
-    nodes = aligned(2 * len(state.nodes), np.int64)
-    nodes[: len(state.nodes)] = state.nodes
-    state.control[_apply.WANTED_ROW] = 0
-    larger = state._replace(nodes=nodes)
-    _reclaim.fill(larger, before, 2 * before)
-    return larger
-
-
-# ---- the list ------------------------------------------------------------------------------------------------------
 
 
 @hot
@@ -311,6 +265,21 @@ def next_level(nodes, node, pauses):
             return node, total
 
 
+@hot
+def size_of(state, row, key, slot, probe, pauses):
+    """Return the size of the level `key`, 0 when there is none; from any thread that has a `slot` of its own."""
+    before, after = stack_empty(MAX_HEIGHT, np.int64), stack_empty(MAX_HEIGHT, np.int64)
+    pin(state, slot)
+    locate(state, row, key, before, after, probe, pauses)
+    size = DEAD
+    if atomics.load(state.nodes, word_at(after[0], KEY), RELAXED) == key:  # RELAXED: as in `change`
+        marked_point(pauses)
+        size = atomics.load(state.nodes, word_at(after[0], TOTAL), ACQUIRE)  # ACQUIRE: as in `next_level`
+        expect(pauses, size != POISON)
+    unpin(state, slot)
+    return size
+
+
 @cold
 def copy_row(nodes, row, prices, sizes, pauses):
     """Write the best levels, best first, until the arrays are full; return how many. The caller is pinned.
@@ -327,72 +296,3 @@ def copy_row(nodes, row, prices, sizes, pauses):
         written += 1
         node, total = next_level(nodes, node, pauses)
     return written
-
-
-# ---- the parts of the book, for the one thread that replays events --------------------------------------------------
-
-
-@hot
-def change_level(state, row, key, change_by, probe):
-    """Add to the size of the level `key`: DONE, or LEVEL_FULL or NO_ROOM with nothing changed."""
-    status = change(state, row, key, change_by, OWNER, probe, None)
-    if status == NO_ROOM:
-        state.control[_apply.WANTED_ROW] = row + 1
-    return status
-
-
-change_settled = change_level
-
-
-@cold
-def settle(state, row, probe):
-    """Return whether there is room for one more level."""
-    if has_free(state):
-        return True
-    pin(state, OWNER)
-    relieve(state, OWNER)
-    unpin(state, OWNER)
-    if has_free(state):
-        return True
-    state.control[_apply.WANTED_ROW] = row + 1
-    return False
-
-
-@cold
-def level_size(state, row, key, probe):
-    """Return the size of the level `key`, 0 when there is none."""
-    before, after = stack_empty(MAX_HEIGHT, np.int64), stack_empty(MAX_HEIGHT, np.int64)
-    pin(state, OWNER)
-    locate(state, row, key, before, after, probe, None)
-    size = 0
-    if atomics.load(state.nodes, word_at(after[0], KEY), RELAXED) == key:  # RELAXED: as in `change`
-        size = atomics.load(state.nodes, word_at(after[0], TOTAL), RELAXED)  # RELAXED: nobody else replays
-    unpin(state, OWNER)
-    return size
-
-
-@cold
-def clear_levels(state, row, probe):
-    """Take every level of `row` out. Looks at it unpinned, as `best_level` does."""
-    node, total = first_level(state.nodes, row, None)
-    while node != TAIL:
-        key = atomics.load(state.nodes, word_at(node, KEY), RELAXED)  # RELAXED: written before the node was linked
-        change(state, row, key, -total, OWNER, probe, None)
-        node, total = first_level(state.nodes, row, None)
-
-
-@hot
-def best_level(state, row):
-    """Return the best level as ``size << 32 | price``, 0 when the row is empty.
-
-    Unpinned: while one thread replays, no other gives nodes back.
-    """
-    node, total = first_level(state.nodes, row, None)
-    key = atomics.load(state.nodes, word_at(node, KEY), RELAXED)  # RELAXED: written before the node was linked
-    return (total << 32) | _apply.level_key(key, row) if node != TAIL else 0
-
-
-@cold
-def copy_levels(state, row, prices, sizes):
-    """Write the best levels of `row`, best first, until the arrays are full; return how many were written."""
-    return copy_row(state.nodes, row, prices, sizes, None)

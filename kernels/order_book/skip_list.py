@@ -19,10 +19,10 @@ from kernels.catalog import Variant
 from kernels.machine import atomics
 from kernels.machine.atomics import RELAXED
 from kernels.messages import BAD_KINDS
-from kernels.order_book import _apply, _columns, _skip_list, _state
+from kernels.order_book import _apply, _columns, _skip_levels, _state
 from kernels.order_book._apply import apply, best_level, copy_levels, hot, level_key, write_best
-from kernels.order_book._reclaim import pin, unpin, word_at
-from kernels.order_book._skip_list import KEY, READER, TAIL, copy_row, first_level
+from kernels.order_book._reclaim import KEY, pin, unpin, word_at
+from kernels.order_book._skip_list import READER, TAIL, copy_row, first_level
 from kernels.probe import start, stop
 
 
@@ -42,7 +42,7 @@ class SkipListState(NamedTuple):
     slots: np.ndarray
 
 
-_apply.assemble(SkipListState, _columns, _skip_list)
+_apply.assemble(SkipListState, _columns, _skip_levels)
 
 
 def allocate(parameters: Mapping[str, int]) -> SkipListState:
@@ -55,7 +55,7 @@ def allocate(parameters: Mapping[str, int]) -> SkipListState:
         bad=np.zeros(BAD_KINDS, np.int64),
         halted=np.zeros(symbols, np.uint8),
         **_columns.allocate(slots, control),
-        **_skip_list.allocate(2 * symbols, parameters["levels"]),
+        **_skip_levels.allocate(2 * symbols, parameters["levels"]),
     )
 
 
@@ -99,7 +99,7 @@ def _read_level(state, row):
 
 @hot
 def read_best(state, symbol, reader=READER):
-    """Return ``(bid_ticks, bid_size, ask_ticks, ask_size, 0)``: each side as it was when it was read, one after the other.
+    """Return ``(bid_ticks, bid_size, ask_ticks, ask_size, 0)``: each side as it was when it was read, bids first.
 
     For threads beside the writer, each with a number of its own as `reader` (1 .. 7). Never has to begin again.
     """
@@ -125,10 +125,10 @@ VARIANT = Variant(
     idea="Levels in a concurrent lock-free skip list with epoch-based reuse of nodes instead of a mutex: readers never "
     "wait and several threads can change levels. Not faster with one thread: the classic design, for comparison.",
     allocate=allocate,
-    reset=partial(_state.reset, orders=_columns, levels=_skip_list),
+    reset=partial(_state.reset, orders=_columns, levels=_skip_levels),
     replay_from=replay,
     export_state=partial(_state.export_state, orders=_columns),
-    import_state=partial(_state.import_state, replay=replay, orders=_columns, levels=_skip_list),
-    grow=partial(_state.grow, orders=_columns, levels=_skip_list),
+    import_state=partial(_state.import_state, replay=replay, orders=_columns, levels=_skip_levels),
+    grow=partial(_state.grow, orders=_columns, levels=_skip_levels),
     read=read_best,
 )

@@ -1,4 +1,4 @@
-"""What `lock_free` publishes, with one thread: it equals the book after each message, and costs a line only when due."""
+"""What `lock_free` publishes, with one thread: the book after each message, and nothing that does not show."""
 
 import numpy as np
 import pytest
