@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 GOOD = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 WINDOW = 16  # a constant, assigned once
@@ -81,15 +81,6 @@ def search(levels, price):
         else:
             high = middle
     return low
-
-
-@njit(parallel=True, nogil=True, error_model="numpy", boundscheck=False)
-def large_parallel(x, out):
-    for i in prange(x.shape[0]):
-        value = x[i]
-        for _ in range(200):
-            value = value * 0.999 + 0.5 / (value + 1.0)
-        out[i] = value
 
 
 def arguments(name: str) -> tuple:
