@@ -68,17 +68,33 @@ def _absent(probe: Any) -> bool:
 # Numba compares the argument names *and annotations* of an overload and of what it returns: so neither has any here.
 
 
+# Without a probe the body is inlined before LLVM sees it, so that not even a slot on the stack is left of the call.
+
+
+@overload(start, inline="always")
+def _start_absent(probe):
+    return (lambda probe: 0) if _absent(probe) else None
+
+
+@overload(stop, inline="always")
+def _stop_absent(probe, began):
+    return (lambda probe, began: None) if _absent(probe) else None
+
+
+@overload(count, inline="always")
+def _count_absent(probe, counter, amount):
+    return (lambda probe, counter, amount: None) if _absent(probe) else None
+
+
 @overload(start, jit_options={"nogil": True})
 def _start(probe):
-    if _absent(probe):
-        return lambda probe: 0
-    return lambda probe: read_cycles()
+    return None if _absent(probe) else lambda probe: read_cycles()
 
 
 @overload(stop, jit_options={"nogil": True})
 def _stop(probe, began):
     if _absent(probe):
-        return lambda probe, began: None
+        return None
 
     def recording(probe, began):
         record(probe.histogram, ((read_cycles() - began) * probe.scale[0]) >> SCALE_BITS)
@@ -89,7 +105,7 @@ def _stop(probe, began):
 @overload(count, jit_options={"nogil": True})
 def _count(probe, counter, amount):
     if _absent(probe):
-        return lambda probe, counter, amount: None
+        return None
 
     def counting(probe, counter, amount):
         probe.counters[counter] += amount
