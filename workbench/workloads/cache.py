@@ -17,10 +17,10 @@ import numpy as np
 from kernels._jit import source_hash
 from workbench import files
 from workbench.errors import WorkbenchError
-from workbench.workloads import itch, lobster, recording
+from workbench.workloads import databento, itch, lobster, recording
 from workbench.workloads.loaded import Parsed, sha256_of
 
-_PARSERS = (lobster.__file__, itch.__file__, recording.__file__, __file__)
+_PARSERS = (lobster.__file__, itch.__file__, databento.__file__, recording.__file__, __file__)
 
 
 def folder() -> Path:

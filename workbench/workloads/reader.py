@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.errors import InputError
-from workbench.workloads import cache, content, itch, lobster, recording
+from workbench.workloads import cache, content, databento, itch, lobster, recording
 from workbench.workloads.loaded import Loaded, Parsed, describe, shortened
 
 
 def load(path: Path | str, *, limit: int | None = None) -> Loaded:
     """Read the market data file at `path`, recognised by its content; at most its first `limit` events.
 
-    LOBSTER CSV, ITCH 5.0 (both framings) and our own recordings, each plain, gzip or zstd. Order ids stay those of the
-    file, prices become ticks (`Loaded.tick_sizes`). A plain recording is mapped into memory; all others are parsed once
-    and then mapped from ``<cache>/workloads``. Raises InputError with one sentence that says what, where (line or byte,
-    field) and what to do; WorkbenchError where the machine is too small for the file.
+    LOBSTER CSV, ITCH 5.0 (both framings), Databento DBN (schema mbo) and our own recordings, each plain, gzip or zstd.
+    Order ids stay those of the file, prices become ticks (`Loaded.tick_sizes`). A plain recording is mapped into
+    memory; all others are parsed once and then mapped from ``<cache>/workloads``. Raises InputError with one sentence
+    that says what, where (line or byte, field) and what to do; WorkbenchError where the machine is too small for it.
     """
     path = Path(path)
     data = content.read_head(path)
@@ -38,8 +38,5 @@ def _parse(path: Path) -> Parsed:
     if name == "lobster":
         return lobster.parse(data, str(path))
     if name == "databento":
-        raise InputError(
-            f"{path} is Databento DBN, which this version does not read: convert it to a recording, for which "
-            "kernel-workbench[databento] brings the databento-dbn package"
-        )
+        return databento.parse(data, str(path))
     raise InputError(f"{path} is in no format that is known here: give {content.KNOWN}")

@@ -50,7 +50,7 @@ def off_tick_notes(counts: tuple[int, int]) -> tuple[str, ...]:
 
 
 @kernel_jit
-def _slot(table, order_id):  # type: ignore[no-untyped-def]
+def slot_of(table, order_id):  # type: ignore[no-untyped-def]
     """Return the slot of `order_id` in the open-addressed `table` of ids plus one, or the free one where it belongs."""
     mask = np.uint64(table.shape[0] - 1)
     at = (order_id * _GOLDEN) >> np.uint64(20) & mask
@@ -73,7 +73,7 @@ def _survey(events, table, prices, sides, symbols, counts):  # type: ignore[no-u
             counts[1] += 1
         before = events[i].timestamp_ns
         if kind in (_CANCEL, _DELETE, _EXECUTE, _REPLACE, _MODIFY):
-            at = _slot(table, events[i].order_id)
+            at = slot_of(table, events[i].order_id)
             if table[at] == np.uint64(0) or symbols[at] != events[i].symbol:
                 counts[0] += 1
             else:
@@ -84,7 +84,7 @@ def _survey(events, table, prices, sides, symbols, counts):  # type: ignore[no-u
                     events[i].price_ticks = prices[at]
         if kind in (_ADD, _REPLACE):
             order_id = events[i].order_id if kind == _ADD else events[i].new_order_id
-            at = _slot(table, order_id)
+            at = slot_of(table, order_id)
             table[at] = order_id + np.uint64(1)
             prices[at], sides[at], symbols[at] = events[i].price_ticks, events[i].side, events[i].symbol
 
