@@ -40,6 +40,8 @@ def _check(core: int) -> None:
 def _pin(task: int, core: int) -> bool:
     try:
         os.sched_setaffinity(task, {core})
+    except ProcessLookupError:
+        return True  # the thread has ended meanwhile
     except OSError:  # outside the container's cpuset, offline, or forbidden by a sandbox
         return False
     return True
