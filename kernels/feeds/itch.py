@@ -226,7 +226,8 @@ def parse(data, words, stop, state):
         new_id_at = message + np.int64((word >> np.uint64(_NEW_ID_AT)) & np.uint64(255))
         new_id = big_endian_64(data, new_id_at) & _mask(word, _HAS_NEW_ID)
         side_at = message + np.int64((word >> np.uint64(_SIDE_AT)) & np.uint64(255))
-        side = np.uint64(data[np.uint64(side_at)] != _B) & (word >> np.uint64(_HAS_SIDE))
+        other = np.uint64(data[np.uint64(side_at)]) ^ np.uint64(_B)  # 0 for B; a comparison would become a branch
+        side = ((other + np.uint64(255)) >> np.uint64(8)) & (word >> np.uint64(_HAS_SIDE))
         first = np.uint64(row * EVENT_WORDS)
         words[first] = big_endian_64(data, message + 3) & np.uint64(0xFFFFFFFFFFFF)
         words[first + np.uint64(1)] = big_endian_64(data, message + 11)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from kernels._jit import kernel_jit
+from kernels.feeds.itch import PREFIX_BYTES, SIZE_OF_TYPE, SIZES
 from kernels.messages import Kind
 from workbench import files
 from workbench.errors import InputError
-from workbench.workloads.itch import PREFIX_BYTES, SIZE_OF_TYPE, SIZES
 from workbench.workloads.loaded import DEFAULT_TICK, count_symbols, require_events
 
 LETTER_OF_KIND = np.zeros(256, np.uint8)
