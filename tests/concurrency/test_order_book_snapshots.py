@@ -1,0 +1,190 @@
+"""Readers beside a writer of `lock_free`: every snapshot is one state of the book.
+
+``WORKBENCH_STRESS_OPS`` sets how many reads each test makes.
+"""
+
+import numba
+import numpy as np
+import pytest
+from threads import compiled, core_sets, operations, run_threads
+
+import kernels
+from kernels.machine import atomics
+from kernels.machine.affinity import allowed_cores
+from kernels.machine.hints import yield_core
+from kernels.messages import EVENT, Kind
+from kernels.order_book import lock_free
+from kernels.order_book._apply import apply
+from kernels.order_book._marked import PASSED, new_pauses
+from kernels.order_book._published import BEST_ASK, BEST_BID, DEPTH, DEPTH_SEQUENCE, publish, read_best, read_depth
+
+pytestmark = pytest.mark.concurrency
+
+VARIANT = kernels.get("order_book").variants["lock_free"]
+STEPS = 256
+CYCLE = 512  # events before they come again
+LEAST_CHANGES = 64
+MOST_READS = 2**31
+READS, TORN, CHANGES = range(3)
+
+
+def both_sides_at_once():
+    """Return events that add a bid, then an offer, then clear the book: bid and offer always belong together.
+
+    Between two events the book is empty, or has the bid of a step, or the bid and the offer of that same step.
+    """
+    events = np.zeros(3 * STEPS, EVENT)
+    step, turn = np.arange(len(events)) // 3, np.arange(len(events)) % 3
+    events["kind"] = np.where(turn == 2, Kind.CLEAR, Kind.ADD)
+    events["order_id"], events["side"] = turn + 1, turn % 2
+    events["price_ticks"] = np.where(turn == 1, 3000, 1000) + step
+    events["size"] = step + 1
+    return events
+
+
+@compiled
+def write(state, events, control, pauses):
+    """Apply the events again and again, until told to stop."""
+    while atomics.load(control, 0, "relaxed") == 0:
+        for i in range(events.shape[0]):
+            apply(state, events[i], None)
+            publish(state, 0, pauses)
+
+
+@numba.njit(nogil=True)
+def goes_on(found, reads):
+    """Count a read; say whether there are more: until `reads`, and until the writer was seen at work or is given up."""
+    found[READS] += 1
+    if found[READS] % 256 == 0:
+        yield_core()  # on one core, the writer's turn
+    return found[READS] <= reads or (found[CHANGES] < LEAST_CHANGES and found[READS] < reads + MOST_READS)
+
+
+@compiled
+def watch_best(state, reads, control, found):
+    """Check that bid and offer belong together."""
+    last = -1
+    while goes_on(found, reads):
+        bid, bid_size, ask, ask_size, _retries = read_best(state, 0)
+        whole = (bid == 0 and bid_size == 0) or bid_size == bid - 1000 + 1
+        if ask != 0 or ask_size != 0:
+            whole = whole and ask - 3000 == bid - 1000 and ask_size == bid_size
+        found[TORN] += not whole
+        found[CHANGES] += bid != last
+        last = bid
+    atomics.store(control, 0, 1, "release")
+
+
+@compiled
+def watch_carelessly(state, reads, control, found):
+    """Look at the same words without the sequence: what the test must be able to notice."""
+    last = -1
+    while goes_on(found, reads):
+        bid = atomics.load(state.published, BEST_BID, "relaxed")
+        ask = atomics.load(state.published, BEST_ASK, "relaxed")
+        found[TORN] += ask != 0 and (ask & 0x7FFFFFFF) - 3000 != (bid & 0x7FFFFFFF) - 1000
+        found[CHANGES] += bid != last
+        last = bid
+    atomics.store(control, 0, 1, "release")
+
+
+def race(watch, reads, one_core, pauses):
+    """Run the writer and one reader; return what the reader found."""
+    instance = VARIANT.build(orders=1)
+    control, found = np.zeros(8, np.int64), np.zeros(3, np.int64)
+    prepared = VARIANT.kernel.prepare(both_sides_at_once(), instance.parameters)
+    run_threads(
+        [
+            lambda: write(instance.state, prepared, control, pauses),
+            lambda: watch(instance.state, reads, control, found),
+        ],
+        one_core,
+    )
+    return found
+
+
+@core_sets()
+@pytest.mark.parametrize("paused", [False, True], ids=["full-speed", "paused"])
+def test_no_best_is_torn(one_core, paused):
+    pauses = new_pauses(1, 4, 200) if paused else None
+    found = race(watch_best, operations(200_000), one_core, pauses)
+    assert found[TORN] == 0
+    assert found[READS] > 1000 and found[CHANGES] >= LEAST_CHANGES
+    assert pauses is None or pauses[PASSED] > 100
+
+
+@pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs two cores")
+def test_a_careless_reader_would_be_noticed():
+    found = race(watch_carelessly, 400_000, False, new_pauses(1, 1, 400))
+    assert found[TORN] > 0
+
+
+def orders_that_wander(orders=5):
+    """Return events that move a few orders of known sizes to other prices: nothing is ever lost or doubled."""
+    random = np.random.default_rng(4)
+    events = np.zeros(2 * orders + CYCLE, EVENT)
+    events["kind"][: 2 * orders] = Kind.ADD
+    events["kind"][2 * orders :] = Kind.MODIFY
+    events["order_id"][: 2 * orders] = np.arange(1, 2 * orders + 1)
+    events["order_id"][2 * orders :] = random.integers(1, 2 * orders + 1, CYCLE)
+    owner = (events["order_id"] - 1).astype(np.int64)
+    events["side"] = owner % 2
+    events["size"] = 1 << (owner // 2)
+    # An order has prices of its own: two never meet on one level.
+    events["price_ticks"] = 1000 + 1000 * (owner % 2) + owner // 2 + orders * random.integers(0, 40, len(events))
+    return events
+
+
+@compiled
+def wander(state, events, control, first, pauses):
+    """Apply the first events, then the others again and again, until told to stop."""
+    for i in range(first):
+        apply(state, events[i], None)
+        publish(state, 0, pauses)
+    atomics.store(control, 1, 1, "release")
+    while atomics.load(control, 0, "relaxed") == 0:
+        for i in range(first, events.shape[0]):
+            apply(state, events[i], None)
+            publish(state, 0, pauses)
+
+
+@compiled
+def watch_depth(state, reads, control, found, levels, orders):
+    """Check that each snapshot holds every order once, in the order of prices."""
+    while atomics.load(control, 1, "acquire") == 0:
+        yield_core()
+    last = 0
+    while goes_on(found, reads):
+        read_depth(state, 0, levels)
+        sequence = atomics.load(state.published, DEPTH_SEQUENCE, "relaxed")
+        found[CHANGES] += sequence != last
+        last = sequence
+        for side in range(2):
+            sizes = 0
+            for i in range(orders):
+                sizes |= levels[side, i, 1]
+                if i > 0 and (levels[side, i, 0] > levels[side, i - 1, 0]) != (side == 1):
+                    found[TORN] += 1
+            if sizes != (1 << orders) - 1 or levels[side, orders, 1] != 0:
+                found[TORN] += 1
+    atomics.store(control, 0, 1, "release")
+
+
+@core_sets()
+def test_no_depth_is_torn(one_core):
+    orders = DEPTH - 2
+    events = orders_that_wander(orders)
+    instance = VARIANT.build()
+    lock_free.follow(instance.state, 0)
+    control, found, levels = np.zeros(8, np.int64), np.zeros(3, np.int64), np.zeros((2, DEPTH, 2), np.int64)
+    prepared = VARIANT.kernel.prepare(events, instance.parameters)
+    reads = operations(100_000)
+    run_threads(
+        [
+            lambda: wander(instance.state, prepared, control, 2 * orders, new_pauses(2, 8, 100)),
+            lambda: watch_depth(instance.state, reads, control, found, levels, orders),
+        ],
+        one_core,
+    )
+    assert found[TORN] == 0
+    assert found[READS] > reads and found[CHANGES] >= LEAST_CHANGES
