@@ -7,13 +7,41 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.datamodel import models
 from numba.core.errors import TypingError
+from numba.core.imputils import lower_constant
+from numba.extending import register_model, typeof_impl
 
 VOID = ir.VoidType()
 I1 = ir.IntType(1)
 I8 = ir.IntType(8)
 I32 = ir.IntType(32)
 I64 = ir.IntType(64)
+
+
+class Word(str):
+    """A string that compiled code knows as a constant also when it is read from a module, as in ``atomics.RELAXED``."""
+
+
+class WordType(types.Dummy):
+    """The type of a `Word`: it holds the text itself."""
+
+    def __init__(self, word: str):
+        self.word = str(word)
+        super().__init__(name=f"Word({self.word})")
+
+
+register_model(WordType)(models.OpaqueModel)
+
+
+@typeof_impl.register(Word)
+def _typeof_word(value: Any, context: Any) -> Any:
+    return WordType(value)
+
+
+@lower_constant(WordType)
+def _word_constant(context, builder, kind, value):
+    return context.get_dummy_value()
 
 
 def is_x86(builder: Any) -> bool:
@@ -32,9 +60,12 @@ def literal(argument: Any, what: str, allowed: Any = None) -> Any:
     Raises TypingError when it is a run-time value or not one of `allowed`. Numba types a call without literals first,
     and with them when that fails: so raising here is also how an intrinsic asks for the literal.
     """
-    if not isinstance(argument, types.Literal):
+    if isinstance(argument, WordType):
+        value: Any = argument.word
+    elif isinstance(argument, types.Literal):
+        value = argument.literal_value
+    else:
         raise TypingError(f"{what} must be a constant in the source, not a {argument}")
-    value = argument.literal_value
     if allowed is not None and value not in allowed:
         raise TypingError(f"{what} must be one of {', '.join(map(str, allowed))}, not {value!r}")
     return value

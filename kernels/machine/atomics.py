@@ -31,13 +31,13 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from kernels.machine._llvm import element_pointer, index_type, literal
+from kernels.machine._llvm import Word, element_pointer, index_type, literal
 
-RELAXED = "relaxed"
-ACQUIRE = "acquire"
-RELEASE = "release"
-ACQ_REL = "acq_rel"
-SEQ_CST = "seq_cst"
+RELAXED = Word("relaxed")
+ACQUIRE = Word("acquire")
+RELEASE = Word("release")
+ACQ_REL = Word("acq_rel")
+SEQ_CST = Word("seq_cst")
 
 _LLVM_ORDER = {RELAXED: "monotonic", ACQUIRE: "acquire", RELEASE: "release", ACQ_REL: "acq_rel", SEQ_CST: "seq_cst"}
 _ON_FAILURE = {RELAXED: "monotonic", ACQUIRE: "acquire", RELEASE: "monotonic", ACQ_REL: "acquire", SEQ_CST: "seq_cst"}

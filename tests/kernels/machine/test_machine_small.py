@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -215,9 +216,9 @@ def test_pinning_the_process_takes_every_thread():
         assert seen == [(before[0],)]
     finally:
         done.set()
-        for task in os.listdir("/proc/self/task"):
+        for task in Path("/proc/self/task").iterdir():
             with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
-                os.sched_setaffinity(int(task), before)
+                os.sched_setaffinity(int(task.name), before)
 
 
 @needs_pinning
