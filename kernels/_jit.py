@@ -127,6 +127,9 @@ class _Store:
         except Exception:  # absent, cut short or from another build: all of them mean "compile anew"
             return None
 
+    def holds(self, key: tuple[Any, ...]) -> bool:
+        return self._path(key).is_file()
+
     def save(self, key: tuple[Any, ...], data: Any) -> None:
         path = self._path(key)
         with contextlib.suppress(OSError):  # a full or read-only disk costs a compilation next time, nothing more
@@ -178,6 +181,10 @@ class KernelCache(caching.FunctionCache):  # type: ignore[misc]
         self._cache_file = _Store(folder)  # type: ignore[assignment]
         self._flags = repr(sorted(options.items()))
         self.enable()
+
+    def holds(self, sig: Any, codegen: Any) -> bool:
+        """Return whether the code of that signature lies on the disk."""
+        return bool(self._cache_file.holds(self._index_key(sig, codegen)))  # type: ignore[attr-defined]
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         code = self._py_func.__code__
@@ -236,3 +243,15 @@ def compile_listener(listener: CompileListener) -> Iterator[None]:
 def signature_count(dispatcher: Dispatcher) -> int:
     """Return how many signatures of `dispatcher` are compiled: it must not grow while a kernel is timed."""
     return len(dispatcher.signatures)
+
+
+def lacks_code(dispatcher: Dispatcher, *arguments: Any) -> bool:
+    """Return whether a call with these arguments would compile what another process could leave on the disk for it.
+
+    Asks for the very key that the call would look up, and compiles nothing. False for a function that is not cached.
+    """
+    cache = dispatcher._cache  # type: ignore[attr-defined]
+    types_ = tuple(dispatcher.typeof_pyval(argument) for argument in arguments)
+    if not isinstance(cache, KernelCache) or types_ in dispatcher.overloads:
+        return False
+    return not cache.holds(types_, dispatcher.targetctx.codegen())  # type: ignore[attr-defined]

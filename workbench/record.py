@@ -128,7 +128,7 @@ class Result(Frozen):
 
     kernel: str
     variant: str
-    metric: str = Field(description="service_time, throughput, peak_rss, ...")
+    metric: str = Field(description="service_time, throughput, peak_rss, state_rss, ...")
     statistic: str = Field(description="p50, p99, p999, mean, batch_mean, max, ...")
     unit: str
     value: float
@@ -136,6 +136,11 @@ class Result(Frozen):
     high: float | None
     samples: int
     bound: Literal["value", "upper"] = Field("value", description="upper: below the clock's floor, so only a bound")
+    operations_per_sample: int = Field(
+        default=1,
+        ge=1,
+        description="above 1, a percentile is of the time that so many operations took together",
+    )
 
 
 class Comparison(Frozen):

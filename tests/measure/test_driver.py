@@ -86,7 +86,7 @@ def test_a_module_without_a_kernel(request_for, module, sentence):
 def test_the_death_of_a_process_is_told_with_its_last_words(request_for):
     with pytest.raises(WorkbenchError) as caught:
         Measurement(request_for("broken/dying", module="toy_broken"), Silent()).run()
-    assert "replicate 1 of 2 was killed by SIGSEGV at: compile and warm up broken/dying" in str(caught.value)
+    assert "replicate 1 of 2 was killed by SIGSEGV at: warm up broken/dying" in str(caught.value)
     assert "about to die" in str(caught.value)
 
 
@@ -111,7 +111,7 @@ def test_cancel_kills_the_process_and_leaves_nothing(request_for, tmp_path, monk
 
 
 def test_a_long_silence_is_told(request_for, monkeypatch):
-    monkeypatch.setattr("workbench.measure.driver._QUIET_S", 0.05)
+    monkeypatch.setattr("workbench.measure.processes.QUIET_S", 0.05)
     notes = []
 
     class Impatient(Noting):

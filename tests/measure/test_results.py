@@ -8,6 +8,7 @@ from kernels.machine.histogram import bucket_index
 from workbench import record
 from workbench.measure import results
 from workbench.measure.histogram import Histogram
+from workbench.measure.job import Memory
 from workbench.record import Verdict
 
 CLOCK = record.Clock(source="tsc", ns_per_tick=0.5, cost_ns=10, step_ns=10, invariant=True)
@@ -73,11 +74,17 @@ def test_figures_and_their_intervals():
     assert throughput.value == pytest.approx(1e7, rel=0.01)
     assert rows[("compile_time", "max")].value == 2.0
     assert rows[("allocations", "max")].value == 5
-    assert (rows[("peak_rss", "max")].value, rows[("peak_rss", "max")].bound) == (105, "upper")
+    assert {row.operations_per_sample for row in rows.values()} == {1}
+    assert ("peak_rss", "max") not in rows  # that of a process with several variants is nobody's
 
 
-def test_memory_of_a_process_with_one_variant_is_its_own():
-    assert rows_of(make_replicates({"a": 100.0}))[("peak_rss", "max")].bound == "value"
+def test_memory_is_that_of_a_process_of_its_own():
+    memory = Memory(peak_rss=400, baseline_rss=300, state_rss=90, state_arrays=None)
+    rows = {row.metric: row for row in results.memory_rows("k/a", memory)}
+    assert {metric: row.value for metric, row in rows.items()} == {
+        "peak_rss": 400, "baseline_rss": 300, "state_rss": 90
+    }  # fmt: skip
+    assert (rows["peak_rss"].variant, rows["peak_rss"].statistic, rows["peak_rss"].unit) == ("a", "max", "bytes")
 
 
 def test_below_the_clock_there_is_only_a_bound():
@@ -85,9 +92,11 @@ def test_below_the_clock_there_is_only_a_bound():
     assert (row.value, row.bound, row.low) == (30, "upper", None)
 
 
-def test_a_percentile_of_groups_bounds_that_of_operations():
-    row = rows_of(make_replicates({"a": 100.0}), operations_per_sample=8)[("service_time", "p50")]
-    assert (row.value, row.bound) == (100, "upper")
+def test_a_percentile_of_groups_says_so_and_a_mean_is_of_single_operations():
+    rows = rows_of(make_replicates({"a": 100.0}), operations_per_sample=8)
+    row = rows[("service_time", "p50")]
+    assert (row.value, row.bound, row.operations_per_sample) == (100, "value", 8)
+    assert rows[("service_time", "batch_mean")].operations_per_sample == 1
 
 
 def test_below_the_floor_of_samples_there_is_no_interval():
@@ -100,7 +109,7 @@ def test_below_the_floor_of_samples_there_is_no_interval():
 def test_without_latencies_there_are_means_only():
     replicates = make_replicates({"a": 100.0, "b": 120.0}, histograms=False)
     assert {row[0] for row in rows_of(replicates)} == {
-        "service_time", "throughput", "peak_rss", "compile_time", "allocations"
+        "service_time", "throughput", "compile_time", "allocations"
     }  # fmt: skip
     assert ("service_time", "p50") not in rows_of(replicates)
     assert [row.metric for row in results.compare(replicates, "k/a", "k/b")] == ["throughput"]

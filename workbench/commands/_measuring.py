@@ -46,6 +46,7 @@ def make_request(
     seconds: float,
     parameters: Sequence[str],
     modules: Sequence[str],
+    memory: bool = False,
 ) -> Request:
     """Return what a person asked for, checked as far as it can be without importing a kernel. Raises InputError."""
     from workbench.measure.driver import Request
@@ -63,6 +64,7 @@ def make_request(
         workload=workload,
         input_file=None if input_file is None else str(input_file.resolve()),
         parameters=dict(_parameter(text) for text in parameters),
+        memory=memory,
     )
 
 

@@ -31,7 +31,7 @@ def command(kernels: tuple[str, ...], as_json: bool, save_baseline: str | None, 
     from workbench.measure.driver import Measurement
     from workbench.measure.progress import choose_progress
 
-    report = Measurement(make_request(kernels, **options), choose_progress()).run()
+    report = Measurement(make_request(kernels, memory=True, **options), choose_progress()).run()
     from workbench.measure.runs import build_run
 
     run = build_run(report)

@@ -31,14 +31,16 @@ def measure(
     parameters: Mapping[str, int] | None = None,
     progress: Progress | None = None,
     pairs: Sequence[tuple[str, str]] | None = None,
+    memory: bool = True,
 ) -> record.Run:
     """Measure `variants` (None: all that can run here) of `kernel`, interleaved, in fresh pinned processes.
 
     `workload` is a name or path, a loaded workload, an EVENT array, or None for the default. `seconds` are spent on the
     blocks, over all `replicates`; starting and compiling come on top. A user's kernel must lie in a package that can be
     imported, because it is measured in other processes. Every variant is compared with the first and with its parent,
-    unless `pairs` of variants say otherwise. Returns the record; nothing is stored. Raises InputError for what cannot
-    be measured, WorkbenchError when a process fails.
+    unless `pairs` of variants say otherwise. With `memory`, each variant runs once more in a process of its own, for
+    what it takes there. Returns the record; nothing is stored. Raises InputError for what cannot be measured,
+    WorkbenchError when a process fails.
     """
     name, modules = _identify(kernel)
     selectors = [f"{name}/{variant}" for variant in variants] if variants is not None else [name]
@@ -50,6 +52,7 @@ def measure(
             modules=modules,
             paths=[path for path in sys.path if path] if modules else [],
             parameters=dict(parameters or {}),
+            memory=memory,
             **_workload(workload, Path(folder)),
         )
         report = Measurement(request, choose_progress() if progress is None else progress).run()
@@ -61,7 +64,7 @@ def compare(kernel: Kernel | str, a: str, b: str, workload: Any = None, **option
     """Compare variant `b` of `kernel` with its variant `a`, interleaved. The options are those of `measure`."""
     if a == b:
         raise InputError(f"{a} is compared with itself: name two variants")
-    run = measure(kernel, [a, b], workload, pairs=[(a, b)], **options)
+    run = measure(kernel, [a, b], workload, **{"pairs": [(a, b)], "memory": False, **options})
     first, second = run.comparisons[0].a, run.comparisons[0].b
     return Comparison(first, second, tuple(run.comparisons), tuple(not_compared(run.replicates, first, second)), run)
 

@@ -11,7 +11,7 @@ import contextlib
 import gc
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,6 @@ from workbench import record
 from workbench.errors import WorkbenchError
 from workbench.measure.histogram import HIGHEST_NS, Histogram
 from workbench.measure.machine import noise_between, read_disturbance
-
-Tell = Callable[[str, str], None]  # phase, what is being done
 
 
 @dataclass(eq=False)
@@ -52,28 +50,43 @@ class Plan:
     repeats: int
 
 
-def make_subjects(
-    kernel: Kernel, variants: Sequence[Variant], events: np.ndarray, parameters: dict[str, int], clock: record.Clock
-) -> list[Subject]:
-    """Build and check what is measured. Raises ValueError for a parameter or input that the kernel refuses."""
-    checked: dict[str, Any] = kernel.check_parameters(parameters)
+def check_input(kernel: Kernel, events: np.ndarray, parameters: Mapping[str, int]) -> tuple[dict[str, Any], Any]:
+    """Return all parameters of `kernel` and the input of its ``replay``. Raises ValueError for what it refuses."""
+    checked = kernel.check_parameters(parameters)
     prepared = kernel.prepare(events, checked)
     if kernel.count_operations(prepared) < 1:
         raise ValueError(f"{kernel.name}: this workload holds no operation of the kernel, nothing to measure")
+    return checked, prepared
+
+
+def build_subjects(
+    variants: Sequence[Variant], prepared: Any, parameters: Mapping[str, Any], clock: record.Clock | None
+) -> list[Subject]:
+    """Build the states of `variants` for what `check_input` returned; with a probe beside, where `clock` allows one."""
     subjects = []
     for variant in variants:
-        plain = variant.build(**checked)
+        plain = variant.build(**parameters)
         probed = None
-        if not variant.peer and clock.source == "tsc":
-            probed = variant.build(instrumented=True, ns_per_tick=clock.ns_per_tick, **checked)
-        out = kernel.output(prepared, plain.parameters)
-        subjects.append(Subject(variant, prepared, out, plain, probed))
+        if not variant.peer and clock is not None and clock.source == "tsc":
+            probed = variant.build(instrumented=True, ns_per_tick=clock.ns_per_tick, **parameters)
+        subjects.append(Subject(variant, prepared, variant.kernel.output(prepared, plain.parameters), plain, probed))
     return subjects
 
 
-def warm_up(subject: Subject) -> None:
-    """Compile, and replay the whole input until the state has the room that it needs: growth is never timed."""
-    for instance in (subject.plain, subject.probed):
+def make_subjects(
+    kernel: Kernel, variants: Sequence[Variant], events: np.ndarray, parameters: Mapping[str, int], clock: record.Clock
+) -> list[Subject]:
+    """Check and build what is measured. Raises ValueError for a parameter or input that the kernel refuses."""
+    checked, prepared = check_input(kernel, events, parameters)
+    return build_subjects(variants, prepared, checked, clock)
+
+
+def warm_up(subject: Subject, instances: Sequence[Instance | None] | None = None) -> None:
+    """Compile, and replay the whole input until the state has the room that it needs: growth is never timed.
+
+    Both builds, unless `instances` names some of the subject's.
+    """
+    for instance in (subject.plain, subject.probed) if instances is None else instances:
         if instance is not None:
             for _ in range(2):  # the second from the reset state, as a timed run is
                 instance.reset()

@@ -10,22 +10,15 @@ import contextlib
 import importlib.util
 import json
 import os
-import selectors
-import signal
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import Exit, InputError, WorkbenchError
-
-_QUIET_S = 10.0  # after so long without a word from the process, say that it still works
-_LAST_LINES = 6
+from workbench.errors import InputError, WorkbenchError
+from workbench.measure.processes import Child, Crew
 
 
 class CancelledError(WorkbenchError):
@@ -45,6 +38,7 @@ class Request:
     input_file: str | None = None
     description: Any = None  # a record.Workload, when the input file holds an array that was in memory
     parameters: dict[str, int] = field(default_factory=dict)
+    memory: bool = False  # whether the memory of each variant is looked at as well, in a process of its own
 
     def __post_init__(self) -> None:
         if not self.selectors:
@@ -53,6 +47,11 @@ class Request:
             raise InputError(f"{self.replicates} replicates cannot be measured: ask for 1 or more")
         if not 0 < self.seconds < 86_400:
             raise InputError(f"{self.seconds} s cannot be spent on measuring: give more than 0 and less than a day")
+
+    def setting(self, **changes: Any) -> dict[str, Any]:
+        """Return the fields of a `workbench.measure.job.Setting`, with `changes`."""
+        names = ("selectors", "modules", "paths", "workload", "input_file", "description", "parameters")
+        return {**{name: getattr(self, name) for name in names}, **changes}
 
 
 @dataclass
@@ -65,6 +64,7 @@ class Report:
     first_block_after_s: float  # since the start of this program
     duration_s: float
     notes: list[str]
+    memory: dict[str, Any]  # a workbench.measure.job.Memory by kernel/variant; empty when not asked for
 
 
 class Measurement:
@@ -73,47 +73,46 @@ class Measurement:
     def __init__(self, request: Request, progress: Any):
         self._request = request
         self._progress = progress
-        self._cancelled = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._crew = Crew(progress.note)
+        self._held = contextlib.ExitStack()  # the host's timing lock, once the first process has its input
+        self._locked = False
         self._began = time.monotonic()
         self._phases: dict[str, float] = {}
         self._first_block: float | None = None
 
     def cancel(self) -> None:
-        """Kill the process that measures and make `run` raise CancelledError. Nothing half-written stays."""
-        self._cancelled.set()
-        _kill(self._process)
+        """Kill the processes that measure and make `run` raise CancelledError. Nothing half-written stays."""
+        self._crew.cancel()
 
     def run(self) -> Report:
-        """Measure all replicates. Raises InputError, WorkbenchError, CancelledError; Ctrl-C kills the process."""
-        from workbench.measure.timing_lock import timing_lock
-
-        purpose = f"workbench {' '.join(self._request.selectors)}"
+        """Measure all replicates. Raises InputError, WorkbenchError, CancelledError; Ctrl-C kills the processes."""
         try:
-            with (
-                tempfile.TemporaryDirectory(prefix="workbench-") as folder,
-                timing_lock(purpose, self._progress.note, self._cancelled.is_set),
-            ):
-                self._start(Path(folder))  # importing takes longer than all that follows here
-                return self._all_replicates(Path(folder))
+            with tempfile.TemporaryDirectory(prefix="workbench-") as folder, self._held:
+                try:
+                    return self._measure(Path(folder))
+                finally:
+                    self._crew.dismiss()
         except KeyboardInterrupt:
-            if self._cancelled.is_set():
+            if self._crew.is_cancelled:
                 raise CancelledError("the measurement was cancelled; nothing of it was kept") from None
             raise
         finally:
-            _kill(self._process)
-            _close(self._process)
             self._progress.close()
 
-    def _all_replicates(self, folder: Path) -> Report:
+    def _measure(self, folder: Path) -> Report:
+        request = self._request
+        child = self._crew.start(
+            "replicate", self._title(0), folder
+        )  # its imports take longer than all that follows here
         from workbench.measure.machine import fingerprint
 
         machine = fingerprint(self._source_folder())
         outcomes: list[Any] = []
-        for index in range(self._request.replicates):
-            if self._process is None:
-                self._start(folder)
-            outcomes.append(self._one_replicate(index, folder, outcomes[0].shares if outcomes else {}))
+        for index in range(request.replicates):
+            if index:
+                child = self._crew.start("replicate", self._title(index), folder)
+            outcomes.append(self._one_replicate(child, index, folder, outcomes[0].shares if outcomes else {}))
+        memory = self._memory(outcomes[0], folder) if request.memory else {}
         notes = list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes))
         notes += [
             f"{name} had other machine code in some replicates: if its source changed meanwhile, measure again"
@@ -126,82 +125,123 @@ class Measurement:
             first_block_after_s=self._first_block or 0.0,
             duration_s=time.monotonic() - self._began,
             notes=notes,
+            memory=memory,
         )
 
-    def _start(self, folder: Path) -> None:
-        """Start a process; it imports, then waits for its job."""
-        root = str(Path(__file__).resolve().parent.parent.parent)
-        path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-        with (folder / "errors.txt").open("wb") as errors:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "workbench.measure.replicate"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env={**os.environ, "PYTHONPATH": path},
-                start_new_session=True,  # Ctrl-C reaches the driver alone, which then kills the whole group
-            )
-        if self._cancelled.is_set():  # cancelled while it was being started
-            _kill(self._process)
+    def _title(self, index: int) -> str:
+        return f"replicate {index + 1} of {self._request.replicates}"
 
-    def _one_replicate(self, index: int, folder: Path, shares: dict[str, Any]) -> Any:
-        """Send the job to the process that waits, listen until it ends, and return its outcome."""
+    def _one_replicate(self, child: Child, index: int, folder: Path, shares: dict[str, Any]) -> Any:
+        """Send the job to the process that waits, listen and answer until it ends, and return its outcome."""
         from workbench.measure.job import Job, Outcome
 
-        process, request = self._process, self._request
-        assert process is not None and process.stdin is not None
+        request = self._request
         outcome_file = folder / f"outcome-{index}.json"
         job = Job(
-            selectors=request.selectors,
-            modules=request.modules,
-            paths=request.paths,
-            workload=request.workload,
-            input_file=request.input_file,
-            description=request.description,
-            parameters=request.parameters,
+            **request.setting(),
             replicate=index,
             seconds=request.seconds / request.replicates,
             shares=shares,
             outcome_file=str(outcome_file),
         )
-        with contextlib.suppress(BrokenPipeError):  # it died already: its exit says why
-            process.stdin.write(job.model_dump_json().encode())
-            process.stdin.close()
-        last = self._listen(process, index)
-        status = process.wait()
-        self._process = None
-        if self._cancelled.is_set():
-            raise KeyboardInterrupt
-        if status != 0 or not outcome_file.is_file():
-            raise _death(status, index, request.replicates, last, folder / "errors.txt")
+        child.send(job.model_dump_json())
+        done = 0.0
+        for _, message in self._crew.conversation([child]):
+            self._note_phase(message)
+            if message.get("asks") == "lock":
+                self._lock()
+                child.send("{}")
+            elif message.get("asks") == "compile":
+                took = [] if index else self._compile(message["builds"], message["parameters"], folder)
+                child.send(json.dumps({"seconds": took}))
+            elif "block" in message:
+                done = message["block"] / message["of"]
+            if child.doing != "start":
+                self._progress.advance((index + done) / request.replicates, f"{child.title}: {child.doing}")
         return Outcome.model_validate_json(outcome_file.read_bytes())
 
-    def _listen(self, process: subprocess.Popen[bytes], index: int) -> str:
-        """Follow what the process says until it closes its pipe; return what it did last. Raises what it reports."""
-        doing, since, done = "start", time.monotonic(), 0.0
-        for message in _messages(process):
-            now = time.monotonic()
-            if message is None:
-                text = f"replicate {index + 1} of {self._request.replicates}: still at it, {now - since:.0f} s: {doing}"
-                self._progress.note(text)
-                continue
-            if "error" in message:
-                process.wait()
-                raise (InputError if message["code"] == Exit.USAGE else WorkbenchError)(message["error"])
-            if "done" in message and self._first_block is None:
-                self._phases[message["done"]] = now - self._began - sum(self._phases.values())
-            if "measuring" in message and self._first_block is None:
-                self._phases["plan"] = now - self._began - sum(self._phases.values())
-                self._first_block = _age_s()
-            if "compiled" in message:
-                continue
-            if "block" in message:
-                done = message["block"] / message["of"]
-            new = message.get("doing") or ("measure" if "measuring" in message or "block" in message else doing)
-            doing, since = new, (now if new != doing else since)
-            text = f"replicate {index + 1} of {self._request.replicates}: {doing}"
-            self._progress.advance((index + done) / self._request.replicates, text)
-        return doing
+    def _note_phase(self, message: Mapping[str, Any]) -> None:
+        """Remember how long each phase took, until the first block is timed."""
+        if "done" in message:
+            self._end_phase(message["done"])
+        if "measuring" in message and self._first_block is None:
+            self._end_phase("plan")
+            self._first_block = _age_s()
+
+    def _end_phase(self, name: str) -> None:
+        if self._first_block is None:
+            self._phases[name] = time.monotonic() - self._began - sum(self._phases.values())
+
+    def _lock(self) -> None:
+        """Take the host's timing lock, unless this measurement holds it already."""
+        if self._locked:
+            return
+        from workbench.measure.timing_lock import timing_lock
+
+        def wait(text: str) -> None:
+            self._progress.note(text)
+            waits.append(text)
+
+        waits: list[str] = []
+        purpose = f"workbench {' '.join(self._request.selectors)}"
+        self._held.enter_context(timing_lock(purpose, wait, lambda: self._crew.is_cancelled))
+        self._locked = True
+        if waits:
+            self._end_phase("wait for another")
+
+    def _compile(self, builds: Sequence[Any], parameters: Mapping[str, dict[str, int]], folder: Path) -> list[Any]:
+        """Compile what the cache lacks, by as many processes as there are cores; return by variant how long it took.
+
+        With one core or one build, a process more would gain nothing: the replicate compiles it itself.
+        """
+        if min(len(os.sched_getaffinity(0)), len(builds)) < 2:
+            return []
+        errands = [
+            (name, {"parameters": parameters[name.split("/")[0]], "instrumented": instrumented})
+            for name, instrumented in builds
+        ]
+        took = self._errands("compiling", errands, folder, done=0.0)
+        self._end_phase("compile")
+        return took
+
+    def _memory(self, first: Any, folder: Path) -> dict[str, Any]:
+        """Return how much memory each variant takes, alone in a process."""
+        from workbench.measure.job import Memory
+
+        errands = [(chosen.name, {"parameters": first.parameters[chosen.kernel]}) for chosen in first.chosen]
+        found = self._errands("memory", errands, folder, done=1.0)
+        return {name: Memory.model_validate(result) for name, result in found}
+
+    def _errands(
+        self, module: str, errands: Sequence[tuple[str, dict[str, Any]]], folder: Path, done: float
+    ) -> list[tuple[str, Any]]:
+        """Run a helper for each errand (a variant's full name, more fields), as many at once as there are cores."""
+        from workbench.measure.job import Errand
+
+        waiting = [Errand(**self._request.setting(selectors=[name], **fields)) for name, fields in errands]
+        total = len(waiting)
+        running: list[Child] = []
+        names: dict[Child, str] = {}
+        found: list[tuple[str, Any]] = []
+
+        def send_next() -> None:
+            errand = waiting.pop(0)
+            probe = " with a probe" if errand.instrumented else ""
+            title = f"{module} {total - len(waiting)} of {total}: {errand.selectors[0]}{probe}"
+            child = self._crew.start(module, title, folder)
+            names[child] = errand.selectors[0]
+            running.append(child)
+            child.send(errand.model_dump_json())
+            self._progress.advance(done, title)
+
+        for _ in range(min(len(os.sched_getaffinity(0)), total)):
+            send_next()
+        for child, message in self._crew.conversation(running):
+            if "result" in message:
+                found.append((names[child], message["result"]))
+                if waiting:
+                    send_next()
+        return found
 
     def _source_folder(self) -> Path | None:
         """Return a folder of the measured code, found without importing it; its git revision goes into the record."""
@@ -217,55 +257,6 @@ def changed_code(hashes: Sequence[Mapping[str, str]]) -> list[str]:
     """Return the variants whose machine code was not the same in all processes."""
     names = dict.fromkeys(name for each in hashes for name in each)
     return [name for name in names if len({each.get(name) for each in hashes}) > 1]
-
-
-def _messages(process: subprocess.Popen[bytes]) -> Iterator[dict[str, Any] | None]:
-    """Yield what the process says, and None each time it was silent for `_QUIET_S`. Sleeps between."""
-    assert process.stdout is not None
-    handle, rest = process.stdout.fileno(), b""
-    with selectors.DefaultSelector() as selector, process.stdout:
-        selector.register(handle, selectors.EVENT_READ)
-        while True:
-            if not selector.select(_QUIET_S):
-                yield None
-                continue
-            data = os.read(handle, 65536)
-            if not data:
-                return
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                yield json.loads(line)
-
-
-def _death(status: int, index: int, of: int, doing: str, errors: Path) -> WorkbenchError:
-    """Return one sentence on how a process ended, with the last that it wrote."""
-    how = f"ended with status {status}"
-    if status < 0:
-        with contextlib.suppress(ValueError):
-            how = f"was killed by {signal.Signals(-status).name}"
-        if status == -signal.SIGKILL:
-            how += " (by hand, or because memory ran out)"
-    lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_LAST_LINES:]
-    words = ":\n  " + "\n  ".join(lines) if lines else ", without a word"
-    return WorkbenchError(f"replicate {index + 1} of {of} {how} at: {doing}{words}")
-
-
-def _kill(process: subprocess.Popen[bytes] | None) -> None:
-    """Kill the process and all that it started. May be called from any thread: its pipes are left to the reader."""
-    if process is not None and process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-
-def _close(process: subprocess.Popen[bytes] | None) -> None:
-    """Wait for a killed process and close its pipes."""
-    if process is None:
-        return
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(OSError):
-                pipe.close()
 
 
 def _age_s() -> float:

@@ -1,4 +1,4 @@
-"""What crosses between the driver and a replicate: the job goes in, the outcome comes back."""
+"""What crosses between the driver and its processes: a job goes in, an outcome comes back."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Share(record.Frozen):
     repeats: int = Field(gt=0)
 
 
-class Job(record.Frozen):
-    """What one replicate is asked to measure."""
+class Setting(record.Frozen):
+    """Which variants are run, on which data, with which parameters."""
 
     selectors: list[str] = Field(min_length=1, description="KERNEL or KERNEL/VARIANT")
     modules: list[str] = Field(default_factory=list, description="import names of users' kernels")
@@ -24,10 +24,21 @@ class Job(record.Frozen):
     input_file: str | None = None
     description: record.Workload | None = Field(None, description="of an input file that holds an array in memory")
     parameters: dict[str, int] = Field(default_factory=dict)
+
+
+class Job(Setting):
+    """What one replicate is asked to measure."""
+
     replicate: int = 0
     seconds: float = Field(gt=0, description="how long the blocks of each kernel may take in this replicate")
     shares: dict[str, Share] = Field(default_factory=dict, description="by kernel; empty in the first replicate")
     outcome_file: str
+
+
+class Errand(Setting):
+    """What a helper is asked to do with one variant: to compile one build of it, or to see how much memory it takes."""
+
+    instrumented: bool = Field(False, description="compile the build with a probe")
 
 
 class Chosen(record.Frozen):
@@ -54,3 +65,12 @@ class Outcome(record.Frozen):
     operations_per_sample: dict[str, int] = Field(description="by kernel: how many operations one latency covers")
     shares: dict[str, Share]
     notes: list[str] = Field(default_factory=list)
+
+
+class Memory(record.Frozen):
+    """What a fresh process that runs one variant takes, in bytes."""
+
+    peak_rss: int = Field(description="the most that the whole process held: Python, Numba, workload and state")
+    baseline_rss: int = Field(description="before the state was built: Python, Numba and workload")
+    state_rss: int = Field(description="what building the state, loading its code and a replay added to that")
+    state_arrays: int | None = Field(description="the bytes of the state's arrays after the replay; None for a peer's")

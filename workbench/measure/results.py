@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from typing import Literal
 
 from workbench import record
 from workbench.gate import policy
 from workbench.measure.histogram import Histogram, merge
+from workbench.measure.job import Memory
 from workbench.stats import paired, percentile
 from workbench.stats.median import Interval, median, process_interval, sign_interval
 
@@ -163,56 +165,69 @@ def floor_ns(replicates: Sequence[record.Replicate]) -> float:
 def results_of(
     replicates: Sequence[record.Replicate], variant: str, operations_per_sample: int = 1
 ) -> list[record.Result]:
-    """Return all figures of `variant` (kernel/variant).
+    """Return all figures of `variant` (kernel/variant) but those of memory.
 
-    `operations_per_sample` is how many operations one recorded latency covers: above 1, a percentile of those is an
-    upper bound of a single operation's, and is marked so.
+    `operations_per_sample` is how many operations one recorded latency covers. Above 1, a percentile is that of the
+    whole group's time, and the row says so; a single operation then has means only.
     """
-    kernel, _, name = variant.partition("/")
-
-    def row(
-        metric: str,
-        statistic: str,
-        unit: str,
-        value: float,
-        interval: Interval | None,
-        samples: int,
-        bound: str = "value",
-    ) -> record.Result:
-        return record.Result(
-            kernel=kernel,
-            variant=name,
-            metric=metric,
-            statistic=statistic,
-            unit=unit,
-            value=value,
-            low=interval.low if interval else None,
-            high=interval.high if interval else None,
-            samples=samples,
-            bound=bound,  # type: ignore[arg-type]
-        )
-
-    rows = [
-        row("service_time", statistic, "ns", *found)
-        for statistic, fraction in policy.PERCENTILES.items()
-        if (found := _percentile(replicates, variant, fraction, operations_per_sample)) is not None
-    ]
+    rows = []
+    for statistic, fraction in policy.PERCENTILES.items():
+        found = _percentile(replicates, variant, fraction)
+        if found is not None:
+            row = _row(variant, "service_time", statistic, "ns", *found)
+            rows.append(row.model_copy(update={"operations_per_sample": operations_per_sample}))
     means = log_values(replicates, variant, batch_mean_ns)
     value, interval = _centre(means)
     operations = sum(side.operations for r in replicates for block in r.blocks for side in sides_of(block, variant))
-    rows.append(row("service_time", "batch_mean", "ns", value, interval, operations))
+    rows.append(_row(variant, "service_time", "batch_mean", "ns", value, interval, operations))
     inverted = Interval(1e9 / interval.high, 1e9 / interval.low) if interval else None
-    rows.append(row("throughput", "mean", "operations/s", 1e9 / value, inverted, operations))
-    shared = len({side.variant for r in replicates for block in r.blocks for side in block.sides}) > 1
-    peak = max(replicate.peak_rss_bytes for replicate in replicates)
-    rows.append(row("peak_rss", "max", "bytes", peak, None, len(replicates), "upper" if shared else "value"))
+    rows.append(_row(variant, "throughput", "mean", "operations/s", 1e9 / value, inverted, operations))
     seconds = [r.compile_s[variant] for r in replicates if variant in r.compile_s]
     if seconds:
-        rows.append(row("compile_time", "max", "s", max(seconds), None, len(seconds)))
+        rows.append(_row(variant, "compile_time", "max", "s", max(seconds), None, len(seconds)))
     allocations = [r.allocations[variant] for r in replicates if variant in r.allocations]
     if allocations:
-        rows.append(row("allocations", "max", "allocations/replay", max(allocations), None, len(allocations)))
+        most, number = max(allocations), len(allocations)
+        rows.append(_row(variant, "allocations", "max", "allocations/replay", most, None, number))
     return rows
+
+
+def memory_rows(variant: str, memory: Memory) -> list[record.Result]:
+    """Return what `variant` (kernel/variant) took in a process of its own, in bytes."""
+    figures = {
+        "peak_rss": memory.peak_rss,
+        "baseline_rss": memory.baseline_rss,
+        "state_rss": memory.state_rss,
+        "state_arrays": memory.state_arrays,
+    }
+    return [
+        _row(variant, metric, "max", "bytes", value, None, 1) for metric, value in figures.items() if value is not None
+    ]
+
+
+def _row(
+    variant: str,
+    metric: str,
+    statistic: str,
+    unit: str,
+    value: float,
+    interval: Interval | None,
+    samples: int,
+    bound: Literal["value", "upper"] = "value",
+) -> record.Result:
+    kernel, _, name = variant.partition("/")
+    return record.Result(
+        kernel=kernel,
+        variant=name,
+        metric=metric,
+        statistic=statistic,
+        unit=unit,
+        value=value,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        samples=samples,
+        bound=bound,
+    )
 
 
 def _centre(groups: list[list[float]]) -> tuple[float, Interval | None]:
@@ -228,8 +243,8 @@ def _centre(groups: list[list[float]]) -> tuple[float, Interval | None]:
 
 
 def _percentile(
-    replicates: Sequence[record.Replicate], variant: str, fraction: float, operations_per_sample: int
-) -> tuple[float, Interval | None, int, str] | None:
+    replicates: Sequence[record.Replicate], variant: str, fraction: float
+) -> tuple[float, Interval | None, int, Literal["value", "upper"]] | None:
     """Return a percentile of all latencies with its interval, its samples, and whether it is only a bound.
 
     The interval is the wider of the one by order statistics and the one over the percentiles of the replicates; there
@@ -246,13 +261,12 @@ def _percentile(
     if samples == 0:
         return None
     value = float(whole.value_at(fraction * 100))
-    bound = "upper" if operations_per_sample > 1 else "value"
     floor = floor_ns(replicates)
     if value < floor:
         return math.ceil(floor), None, samples, "upper"
     low, high = percentile.interval_ranks(samples, fraction, policy.ALPHA)
     over = process_interval([float(each.value_at(fraction * 100)) for each in by_process if each.total], policy.ALPHA)
     if low is None or high is None or over is None:
-        return value, None, samples, bound
+        return value, None, samples, "value"
     interval = over.union(Interval(whole.value_at_rank(low), whole.value_at_rank(high))).union(Interval(value, value))
-    return value, Interval(max(interval.low, 0.0), interval.high), samples, bound
+    return value, Interval(max(interval.low, 0.0), interval.high), samples, "value"

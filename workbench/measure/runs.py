@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from workbench import record
 from workbench.measure.driver import Report
 from workbench.measure.job import Chosen
-from workbench.measure.results import compare, results_of
+from workbench.measure.results import compare, memory_rows, results_of
 
 
 def build_run(report: Report, pairs: Sequence[tuple[str, str]] | None = None) -> record.Run:
@@ -18,6 +18,12 @@ def build_run(report: Report, pairs: Sequence[tuple[str, str]] | None = None) ->
         result
         for chosen in first.chosen
         for result in results_of(replicates, chosen.name, first.operations_per_sample[chosen.kernel])
+    ]
+    results += [
+        row
+        for chosen in first.chosen
+        if chosen.name in report.memory
+        for row in memory_rows(chosen.name, report.memory[chosen.name])
     ]
     wanted = default_pairs(first.chosen) if pairs is None else pairs
     return record.Run(

@@ -1,0 +1,123 @@
+"""From the words of a job to what can be run: variants, workload, parameters, states."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from kernels.catalog import Kernel, Variant, catalog, get, register
+from workbench import record
+from workbench.errors import InputError
+from workbench.measure.closed_loop import Subject, build_subjects, check_input
+from workbench.measure.job import Setting
+
+
+class Prepared:
+    """The variants, the workload and each kernel's input that a setting names; no state is built and nothing is timed.
+
+    `notes` says what was left out and why. Raises InputError for what cannot be found, loaded or fed in.
+    """
+
+    def __init__(self, setting: Setting):
+        self.chosen, self.notes = find_variants(setting)
+        loaded = _load(setting)
+        self.workload: record.Workload = loaded.workload
+        self.notes += loaded.notes
+        parameters = _parameters(setting, self.chosen, loaded.events)
+        self._inputs: dict[str, tuple[dict[str, Any], Any]] = {}
+        for kernel in self.chosen:
+            try:
+                self._inputs[kernel.name] = check_input(kernel, loaded.events, parameters[kernel.name])
+            except ValueError as error:
+                raise InputError(str(error)) from None
+
+    def input_of(self, kernel: Kernel) -> tuple[dict[str, Any], Any]:
+        """Return the parameters of `kernel`, all of them, and the input of its ``replay``."""
+        return self._inputs[kernel.name]
+
+    def build(self, clock: record.Clock | None) -> dict[str, list[Subject]]:
+        """Build the states, by kernel; with a probe beside each where there is a clock for it. Raises InputError."""
+        made = {}
+        for kernel, variants in self.chosen.items():
+            parameters, events = self.input_of(kernel)
+            try:
+                made[kernel.name] = build_subjects(variants, events, parameters, clock)
+            except (ValueError, RuntimeError, MemoryError) as error:
+                raise InputError(str(error) or f"{kernel.name}: there is not enough memory for its state") from None
+        return made
+
+
+def find_variants(setting: Setting) -> tuple[dict[Kernel, list[Variant]], list[str]]:
+    """Return the variants that `setting` names, by kernel, and what was left out and why. Raises InputError."""
+    _import_modules(setting)
+    chosen: dict[Kernel, list[Variant]] = {}
+    notes: list[str] = []
+    for selector in setting.selectors:
+        kernel_name, _, variant_name = selector.partition("/")
+        try:
+            kernel = get(kernel_name)
+            wanted = [kernel.variant(variant_name)] if variant_name else list(kernel.variants.values())
+        except (KeyError, ValueError) as error:
+            raise InputError(str(error.args[0])) from None
+        group = chosen.setdefault(kernel, [])
+        for variant in wanted:
+            reason = variant.missing()
+            if reason and variant_name:
+                raise InputError(f"{variant.full_name} cannot run here: {reason}")
+            if reason:
+                notes.append(f"{variant.full_name} was left out: {reason}")
+            elif variant not in group:
+                group.append(variant)
+    for kernel, group in chosen.items():
+        group.sort(key=list(kernel.variants.values()).index)
+        if not group:
+            raise InputError(f"{kernel.name}: none of its variants can run here")
+    return chosen, notes
+
+
+def _import_modules(setting: Setting) -> None:
+    """Import users' kernels and register those that no entry point announces."""
+    sys.path += [path for path in setting.paths if path not in sys.path]
+    for name in setting.modules:
+        try:
+            module = importlib.import_module(name)
+        except ImportError as error:
+            raise InputError(
+                f"module {name} cannot be imported ({error}): give its import name, as pack.kernel"
+            ) from None
+        kernel = getattr(module, "KERNEL", None)
+        if not isinstance(kernel, Kernel):
+            raise InputError(f"module {name} has no KERNEL: its __init__.py must hold a kernels.Kernel of that name")
+        if catalog().get(kernel.name) is not kernel:
+            register(kernel)
+
+
+def _load(setting: Setting) -> Any:
+    """Return the workload with its description: from the file, the name, or the default."""
+    from workbench import workloads
+
+    if setting.input_file is None:
+        return workloads.parse(setting.workload) if setting.workload else workloads.default()
+    loaded = workloads.load(setting.input_file)
+    if setting.description is None:
+        return loaded
+    return type(loaded)(events=loaded.events, workload=setting.description)
+
+
+def _parameters(setting: Setting, chosen: Iterable[Kernel], events: np.ndarray) -> Mapping[str, dict[str, int]]:
+    """Return the parameters of each kernel: what the stream asks for, then what the setting says."""
+    kernels = list(chosen)
+    known = {parameter.name for kernel in kernels for parameter in kernel.parameters}
+    for name in setting.parameters:
+        if name not in known:
+            raise InputError(f"no kernel here has a parameter {name!r}: there are {', '.join(sorted(known)) or 'none'}")
+    made = {}
+    for kernel in kernels:
+        own = {parameter.name for parameter in kernel.parameters}
+        wanted = {name: value for name, value in setting.parameters.items() if name in own}
+        made[kernel.name] = {**kernel.parameters_for(events), **wanted}
+    return made
