@@ -25,7 +25,7 @@ from kernels.messages import MAX_LEVEL_SIZE, MAX_ORDER_SIZE, MAX_PRICE_TICKS, Ba
 from kernels.probe import count
 
 # Counters, in the order of the card.
-LEVELS_MOVED, PROBES, WORDS_SCANNED, RECENTRED, SPILLED, REFUSED = range(6)
+LEVELS_MOVED, PROBES, WORDS_SCANNED, RECENTRED, SPILLED, REFUSED, RETRIES = range(7)
 
 # What `state.control` holds (int64 each).
 LIVE = 0  # orders in the book

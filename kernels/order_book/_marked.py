@@ -66,17 +66,30 @@ def _absent(pauses: Any) -> bool:
     return isinstance(pauses, (types.NoneType, types.Omitted))
 
 
+# Without `pauses` the body is inlined before LLVM sees it, so that nothing is left of the call (as in `kernels.probe`).
+
+
+@overload(marked_point, inline="always")
+def _marked_point_absent(pauses):
+    return (lambda pauses: None) if _absent(pauses) else None
+
+
+@overload(expect, inline="always")
+def _expect_absent(pauses, holds):
+    return (lambda pauses, holds: None) if _absent(pauses) else None
+
+
 @overload(marked_point, jit_options={"nogil": True})
 def _marked_point(pauses):
     if _absent(pauses):
-        return lambda pauses: None
+        return None
     return lambda pauses: hold_up(pauses)  # noqa: PLW0108  # Numba wants a function here, not a dispatcher
 
 
 @overload(expect, jit_options={"nogil": True})
 def _expect(pauses, holds):
     if _absent(pauses):
-        return lambda pauses, holds: None
+        return None
 
     def counting(pauses, holds):
         if not holds:

@@ -27,7 +27,7 @@ from kernels.machine.bits import trailing_zeros
 from kernels.machine.stack import stack_empty
 from kernels.messages import MAX_LEVEL_SIZE
 from kernels.order_book import _apply
-from kernels.order_book._apply import DONE, LEVEL_FULL, NO_ROOM, cold, hot
+from kernels.order_book._apply import DONE, LEVEL_FULL, NO_ROOM, RETRIES, cold, hot
 from kernels.order_book._marked import expect, marked_point, next_random
 from kernels.order_book._reclaim import (
     KEY,
@@ -52,7 +52,6 @@ TAIL = 0  # behind the worst level of every row; nodes 1 .. rows are the heads
 LAST_KEY = -(2**40)  # below every key
 DEAD = 0
 ABSENT = 3  # a further answer of `change`: the level does not hold what is to be taken out
-RETRIES = 6  # counter, after those of `_apply`
 OWNER = 0  # the slot of the thread that replays events
 READER = 1  # the slot of a reading thread, where no other is named
 

@@ -13,7 +13,7 @@ from kernels.catalog import Variant
 from kernels.machine.locks import mutex_lock, mutex_unlock, new_mutex
 from kernels.messages import BAD_KINDS
 from kernels.order_book import _apply, _columns, _sorted, _state
-from kernels.order_book._apply import apply, best_level, copy_levels, write_best
+from kernels.order_book._apply import apply, best_level, copy_levels, hot, write_best
 from kernels.probe import start, stop
 
 
@@ -78,6 +78,15 @@ def best(state, symbol):
     return bid & 0x7FFFFFFF, bid >> 32, ask & 0x7FFFFFFF, ask >> 32
 
 
+@hot
+def read_best(state, symbol):
+    """Return ``(bid_ticks, bid_size, ask_ticks, ask_size, 0)`` of one moment. For any thread: it takes the mutex."""
+    mutex_lock(state.mutex)
+    bid, ask = best_level(state, 2 * symbol), best_level(state, 2 * symbol + 1)
+    mutex_unlock(state.mutex)
+    return bid & 0x7FFFFFFF, bid >> 32, ask & 0x7FFFFFFF, ask >> 32, 0
+
+
 @kernel_jit
 def depth(state, symbol, side, n):
     """Return the best `n` levels of one side, best first, as int64[levels, 2] of price and size."""
@@ -96,4 +105,5 @@ VARIANT = Variant(
     export_state=partial(_state.export_state, orders=_columns),
     import_state=partial(_state.import_state, replay=replay, orders=_columns, levels=_sorted),
     grow=partial(_state.grow, orders=_columns, levels=_sorted),
+    read=read_best,
 )

@@ -12,7 +12,7 @@ import kernels
 from kernels.machine import atomics
 from kernels.machine.affinity import allowed_cores
 from kernels.machine.hints import yield_core
-from kernels.messages import EVENT, Kind
+from kernels.messages import BEST, EVENT, Kind
 from kernels.order_book import lock_free
 from kernels.order_book._apply import apply
 from kernels.order_book._marked import PASSED, new_pauses
@@ -43,12 +43,27 @@ def both_sides_at_once():
 
 
 @compiled
-def write(state, events, control, pauses):
-    """Apply the events again and again, until told to stop."""
+def write_and_pause(state, events, first, control, pauses):
+    """Apply the events, then those from `first` on again and again, until told to stop; pause at the marked points."""
+    begin = 0
     while atomics.load(control, 0, "relaxed") == 0:
-        for i in range(events.shape[0]):
+        for i in range(begin, events.shape[0]):
             apply(state, events[i], None)
             publish(state, 0, pauses)
+        begin = first
+        atomics.store(control, 1, 1, "release")
+
+
+def write(state, events, first, control, pauses):
+    """Do as `write_and_pause`, by the variant's own `replay` where there are no pauses."""
+    if pauses is not None:
+        write_and_pause(state, events, first, control, pauses)
+        return
+    out, begin = np.zeros(len(events), BEST), 0
+    while control[0] == 0:
+        assert VARIANT.replay_from(state, events, out, begin, None) == len(events)
+        begin = first
+        control[1] = 1
 
 
 @numba.njit(nogil=True)
@@ -95,7 +110,7 @@ def race(watch, reads, one_core, pauses):
     prepared = VARIANT.kernel.prepare(both_sides_at_once(), instance.parameters)
     run_threads(
         [
-            lambda: write(instance.state, prepared, control, pauses),
+            lambda: write(instance.state, prepared, 0, control, pauses),
             lambda: watch(instance.state, reads, control, found),
         ],
         one_core,
@@ -136,19 +151,6 @@ def orders_that_wander(orders=5):
 
 
 @compiled
-def wander(state, events, control, first, pauses):
-    """Apply the first events, then the others again and again, until told to stop."""
-    for i in range(first):
-        apply(state, events[i], None)
-        publish(state, 0, pauses)
-    atomics.store(control, 1, 1, "release")
-    while atomics.load(control, 0, "relaxed") == 0:
-        for i in range(first, events.shape[0]):
-            apply(state, events[i], None)
-            publish(state, 0, pauses)
-
-
-@compiled
 def watch_depth(state, reads, control, found, levels, orders):
     """Check that each snapshot holds every order once, in the order of prices."""
     while atomics.load(control, 1, "acquire") == 0:
@@ -181,7 +183,7 @@ def test_no_depth_is_torn(one_core):
     reads = operations(100_000)
     run_threads(
         [
-            lambda: wander(instance.state, prepared, control, 2 * orders, new_pauses(2, 8, 100)),
+            lambda: write(instance.state, prepared, 2 * orders, control, new_pauses(2, 8, 100)),
             lambda: watch_depth(instance.state, reads, control, found, levels, orders),
         ],
         one_core,
