@@ -9,7 +9,7 @@ import pytest
 
 import workbench
 from workbench.errors import InputError
-from workbench.profile.profile import Line
+from workbench.profile.counted import Line
 
 SOURCE = """
 import numpy as np

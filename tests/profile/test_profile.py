@@ -10,9 +10,10 @@ from workbench.codemap.disassembly import Instruction
 from workbench.codemap.lines import Frame
 from workbench.errors import InputError
 from workbench.profile import annotated
+from workbench.profile.counted import Line, LineNote
 from workbench.profile.formats.collapsed import collapsed
 from workbench.profile.formats.speedscope import speedscope
-from workbench.profile.profile import Line, LineNote, Profile, from_record, merge
+from workbench.profile.profile import Profile, from_record, merge
 from workbench.profile.vectorization import loops, note_of
 
 INNER, OUTER = Line("inner", "/src/b.py", 2), Line("outer", "/src/a.py", 3)

@@ -10,7 +10,7 @@ import html as escaping
 from collections.abc import Iterator
 from pathlib import Path
 
-from workbench.profile.profile import Line, LineNote, Profile
+from workbench.profile.counted import Counted, Line, LineNote
 
 CONTEXT_LINES = 2  # shown around each line that has counters
 GAP_LINES = 8  # lines without counters between two spans before the source is cut
@@ -23,18 +23,35 @@ _MONO = "font-family:ui-monospace,Menlo,Consolas,monospace;font-size:12px"
 _NUMBER = f"padding:0 8px;text-align:right;white-space:nowrap;{_MONO};color:{_TEXT};vertical-align:top;border:0"
 _CODE = f"padding:0 8px;text-align:left;{_MONO};color:{_TEXT};vertical-align:top;border:0"
 _PRE = f"margin:0;white-space:pre;{_MONO};color:{_TEXT};background:none;border:0;padding:0;overflow:visible"
-_HEAD = f"padding:2px 8px;text-align:right;font-weight:600;color:{_MUTED};border-bottom:1px solid {_RULE}"
+_HEAD = f"padding:2px 8px;text-align:right;font-weight:600;color:{_MUTED};border:0;border-bottom:1px solid {_RULE}"
+# JupyterLab lays tables out with equal columns, stripes their rows and centres them, unless told otherwise.
+_TABLE = f"border-collapse:collapse;table-layout:auto;margin:8px 0;width:100%;background:none;border:0;{_MONO}"
+_ROW = "background:none;border:0"
 _LABELS = {
-    "samples": "samples",
     "inclusive": "with inlined",
-    "in_calls": "in calls",
-    "instructions": "instructions",
     "d1_misses": "L1 misses",
     "ll_misses": "LL misses",
+    "d1_bytes_unused": "L1 bytes unused",
+    "branch_misses": "mispredicted",
 }
+_PARTS = {
+    "data_reads",
+    "data_writes",
+    "i1_misses",
+    "d1_read_misses",
+    "d1_write_misses",
+    "ll_instruction_misses",
+    "ll_read_misses",
+    "ll_write_misses",
+    "ll_bytes_unused",
+    "branches",
+    "indirect_branches",
+    "indirect_branch_misses",
+}
+"""Counters that the record and the kept files have, and that the display leaves out: it would be wider than a page."""
 
 
-def html(profile: Profile) -> str:
+def html(profile: Counted) -> str:
     """Return `profile` as one HTML fragment."""
     blocks = "".join(_file_block(profile, file) for file in _files(profile))
     return (
@@ -45,7 +62,7 @@ def html(profile: Profile) -> str:
     )
 
 
-def page(profile: Profile) -> str:
+def page(profile: Counted) -> str:
     """Return `profile` as a whole HTML page, light or dark as the reader's system is; it asks for no other file."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
@@ -54,7 +71,7 @@ def page(profile: Profile) -> str:
     )
 
 
-def text(profile: Profile, count: int = 20) -> str:
+def text(profile: Counted, count: int = 20) -> str:
     """Return the top lines of `profile` as plain text, with their source."""
     names = _columns(profile)
     head = f"{'%':>6} " + " ".join(f"{_label(name):>12}" for name in names) + f"  {'width':<8}  line"
@@ -69,7 +86,7 @@ def text(profile: Profile, count: int = 20) -> str:
     return "\n".join(out + profile.notes)
 
 
-def _files(profile: Profile) -> list[str]:
+def _files(profile: Counted) -> list[str]:
     """Return the files by what falls on them, most first."""
     weight: dict[str, float] = {}
     for line in profile.counters:
@@ -77,7 +94,7 @@ def _files(profile: Profile) -> list[str]:
     return sorted(weight, key=lambda file: (-weight[file], file))
 
 
-def _file_block(profile: Profile, file: str) -> str:
+def _file_block(profile: Counted, file: str) -> str:
     by_number: dict[int, Line] = {}
     for line in sorted((each for each in profile.counters if each.file == file), key=lambda each: -profile.share(each)):
         by_number.setdefault(line.line, line)
@@ -85,28 +102,32 @@ def _file_block(profile: Profile, file: str) -> str:
     rows = []
     for number in _numbers(set(by_number), len(profile.sources.get(file, ()))):
         if number is None:
-            rows.append(f'<tr><td colspan="{len(names) + 4}" style="{_CODE};color:{_MUTED}">⋮</td></tr>')
+            columns = len(names) + 3 + bool(profile.notes_by_line)
+            rows.append(f'<tr style="{_ROW}"><td colspan="{columns}" style="{_CODE};color:{_MUTED}">⋮</td></tr>')
         else:
             rows.append(_row(profile, file, number, by_number.get(number), names))
+    width = f'<th scope="col" style="{_HEAD};text-align:left">width</th>' if profile.notes_by_line else ""
     heads = "".join(f'<th scope="col" style="{_HEAD}">{_e(_label(name))}</th>' for name in names)
+    source = "source (open a line for its assembly)" if profile.notes_by_line else "source"
     return (
-        f'<table style="border-collapse:collapse;margin:8px 0;width:100%;background:none">'
+        f'<div style="overflow-x:auto"><table style="{_TABLE}">'
         f'<caption style="text-align:left;padding:4px 8px;background:{_BAND};color:{_TEXT}">{_e(_file_title(file))}'
-        f"</caption><thead><tr>"
+        f'</caption><thead><tr style="{_ROW}">'
         f'<th scope="col" style="{_HEAD}">line</th><th scope="col" style="{_HEAD}">%</th>{heads}'
-        f'<th scope="col" style="{_HEAD};text-align:left">width</th>'
-        f'<th scope="col" style="{_HEAD};text-align:left;width:100%">source (open a line for its assembly)</th>'
-        f"</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        f"{width}"
+        f'<th scope="col" style="{_HEAD};text-align:left;width:100%">{source}</th>'
+        f"</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
 
-def _row(profile: Profile, file: str, number: int, line: Line | None, names: list[str]) -> str:
+def _row(profile: Counted, file: str, number: int, line: Line | None, names: list[str]) -> str:
     source = profile.source(line or Line("", file, number)) or (line.function if line else "")
     code = f'<pre style="{_PRE}">{_e(source) or " "}</pre>'
     if line is None:
+        width = f'<td style="{_CODE}"></td>' if profile.notes_by_line else ""
         empty = f'<td style="{_NUMBER}"></td>' * (len(names) + 1)
         return (
-            f'<tr><td style="{_NUMBER};color:{_MUTED}">{number}</td>{empty}<td style="{_CODE}"></td>'
+            f'<tr style="{_ROW}"><td style="{_NUMBER};color:{_MUTED}">{number}</td>{empty}{width}'
             f'<td style="{_CODE}">{code}</td></tr>'
         )
     same = [each for each in profile.counters if (each.file, each.line) == (file, number)]
@@ -116,11 +137,12 @@ def _row(profile: Profile, file: str, number: int, line: Line | None, names: lis
         f'<td style="{_NUMBER}">{_amount(sum(profile.counters[each].get(name, 0.0) for each in same))}</td>'
         for name in names
     )
+    width = f'<td style="{_CODE};white-space:nowrap">{_width(note)}</td>' if profile.notes_by_line else ""
     heat = f"background:linear-gradient(to right,{_HEAT.format(0.35)} {100 * share:.1f}%,transparent 0)"
     return (
-        f'<tr><td style="{_NUMBER};color:{_MUTED}">{number or ""}</td>'
+        f'<tr style="{_ROW}"><td style="{_NUMBER};color:{_MUTED}">{number or ""}</td>'
         f'<td style="{_NUMBER};min-width:64px;{heat}">{100 * share:.1f}</td>{amounts}'
-        f'<td style="{_CODE};white-space:nowrap">{_width(note)}</td>'
+        f"{width}"
         f'<td style="{_CODE}">{_with_assembly(code, source, note)}</td></tr>'
     )
 
@@ -132,9 +154,12 @@ def _with_assembly(code: str, source: str, note: LineNote) -> str:
     if len(note.assembly) > len(shown):
         shown = [*shown, f"… {len(note.assembly) - len(shown)} more"]
     assembly = _e("\n".join(shown))
+    bare = source.lstrip() or "assembly"
+    indent = source[: len(source) - len(source.lstrip())]
+    marked = f'{_e(indent)}<span style="text-decoration:underline dotted {_MUTED}">{_e(bare)}</span>'
+    summary = f"cursor:pointer;list-style:none;margin:0;padding:0;{_MONO};white-space:pre;color:{_TEXT}"
     return (
-        f'<details style="margin:0"><summary style="cursor:pointer;list-style:none;{_MONO};white-space:pre">'
-        f"{_e(source) or 'assembly'}</summary>"
+        f'<details style="margin:0;padding:0;border:0"><summary style="{summary}">{marked}</summary>'
         f'<pre style="{_PRE};max-height:24em;overflow:auto;background:{_BAND};padding:4px 8px;color:{_MUTED}">'
         f"{assembly}</pre></details>"
     )
@@ -149,7 +174,7 @@ def _width(note: LineNote) -> str:
     return (f"{label}</span>" if note.width else "") + detail
 
 
-def _badges(profile: Profile) -> str:
+def _badges(profile: Counted) -> str:
     shown = []
     for function, badge in profile.badges.items():
         colour = "light-dark(#1a7f37,#3fb950)" if badge == "same code" else "light-dark(#9a6700,#d29922)"
@@ -160,12 +185,12 @@ def _badges(profile: Profile) -> str:
     return f'<p style="margin:4px 0">{"".join(shown)}</p>' if shown else ""
 
 
-def _footer(profile: Profile) -> str:
+def _footer(profile: Counted) -> str:
     told = [*([f"Outside compiled code: {_outside(profile)}."] if profile.outside else []), *profile.notes]
     return "".join(f'<p style="margin:4px 0;color:{_MUTED}">{_e(each)}</p>' for each in told)
 
 
-def _headline(profile: Profile) -> str:
+def _headline(profile: Counted) -> str:
     over = profile.overhead
     told = [f"{profile.total:,.0f} {_label(profile.main)} in compiled code"]
     if "duration_s" in over:
@@ -183,13 +208,15 @@ def _headline(profile: Profile) -> str:
     return ", ".join(told)
 
 
-def _outside(profile: Profile) -> str:
+def _outside(profile: Counted) -> str:
     ranked = sorted(profile.outside.items(), key=lambda item: -item[1])
     return ", ".join(f"{name} {amount:,.0f}" for name, amount in ranked[:5])
 
 
-def _columns(profile: Profile) -> list[str]:
-    names = profile.counter_names()
+def _columns(profile: Counted) -> list[str]:
+    names = [name for name in profile.counter_names() if name not in _PARTS or name == profile.main]
+    order = list(_LABELS)
+    names[1:] = sorted(names[1:], key=lambda name: (order.index(name) if name in order else len(order), name))
     if profile.counters and all(each.get("inclusive") == each.get("samples") for each in profile.counters.values()):
         names = [name for name in names if name != "inclusive"]
     return names

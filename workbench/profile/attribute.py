@@ -11,12 +11,14 @@ from workbench import codemap
 from workbench.codemap.addresses import CodeMap, Place
 from workbench.codemap.lines import Frame, own_frames, short_name
 from workbench.codemap.twin import Twins
-from workbench.profile.profile import Line, Profile
+from workbench.profile.counted import Line
+from workbench.profile.profile import Profile
 from workbench.profile.sampler import Samples
 from workbench.profile.vectorization import annotate
 
 # A stack of the interpreter may hold left-over addresses of compiled code: nobody called it from there.
 _WRAPPERS = ("_ZN7cpython", "cfunc.")
+OTHER_THREADS = "threads that ran no compiled code (most of them wait)"
 _INTERPRETER = ("python", "libpython", "_dispatcher", "[vdso]")
 
 
@@ -30,12 +32,14 @@ def profile_of(samples: Samples, title: str) -> Profile:
     profile = Profile(title, "cpu")
     code_map, twins, libraries = codemap.code_map(), Twins(), _Libraries()
     pairs = collections.Counter(zip(samples.pc.tolist(), samples.caller.tolist(), strict=True))
+    outside: dict[tuple[int, int], str] = {}
     for (pc, caller), amount in pairs.most_common():  # the root first: its build brings its callees
         place, library = _place(pc, caller, code_map, twins, libraries)
         if place is None:
-            profile.outside[library] = profile.outside.get(library, 0.0) + amount
+            outside[pc, caller] = library
         else:
             _count(profile, place, amount, in_call=bool(library))
+    profile.outside = _outside(samples, outside)
     read_sources(profile)
     profile.badges = {owner: proof.badge for owner, proof in twins.proofs().items()}
     profile.overhead = {
@@ -49,6 +53,22 @@ def profile_of(samples: Samples, title: str) -> Profile:
     profile.notes = [*samples.notes, *twins.failures]
     annotate(profile, twins)
     return profile
+
+
+def _outside(samples: Samples, libraries: dict[tuple[int, int], str]) -> dict[str, float]:
+    """Return the samples outside compiled code, by library; a thread that never was in it is no part of the question.
+
+    Most of those wait: a notebook's process has several that listen for messages, and time passes for them too.
+    """
+    triples = collections.Counter(
+        zip(samples.thread.tolist(), samples.pc.tolist(), samples.caller.tolist(), strict=True)
+    )
+    working = {thread for thread, pc, caller in triples if (pc, caller) not in libraries}
+    found: collections.Counter[str] = collections.Counter()
+    for (thread, pc, caller), amount in triples.items():
+        if (pc, caller) in libraries:
+            found[libraries[pc, caller] if thread in working else OTHER_THREADS] += amount
+    return {name: float(amount) for name, amount in found.most_common()}
 
 
 def read_sources(profile: Profile) -> None:

@@ -31,9 +31,10 @@ from workbench.errors import InputError, WorkbenchError
 from workbench.files import cache_folder, write_bytes
 from workbench.profile.attribute import read_sources
 from workbench.profile.cache_geometry import Geometry, geometry
+from workbench.profile.counted import Line
 from workbench.profile.formats import callgrind as dumps
 from workbench.profile.portable import Module, Origin, pack, write_function
-from workbench.profile.profile import Line, Profile
+from workbench.profile.profile import Profile
 
 TIMEOUT_S = 900
 V3 = ("x86-64-v3", "+cx16,+sahf,+popcnt,+sse3,+sse4.1,+sse4.2,+ssse3,+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe")

@@ -13,7 +13,7 @@ from workbench.codemap.addresses import code_map
 from workbench.codemap.disassembly import Instruction, by_line, disassemble
 from workbench.codemap.lines import own_frames
 from workbench.codemap.twin import Twins
-from workbench.profile.profile import LineNote, Profile
+from workbench.profile.counted import Counted, LineNote
 
 _BITS = {"zmm": 512, "ymm": 256, "xmm": 128}
 _PACKED_FLOAT = re.compile(
@@ -43,7 +43,7 @@ def note_of(instructions: Sequence[Instruction], in_loop: set[int] | None = None
     return LineNote(width, _detail(judged, bool(packed), bool(scalar)), assembly)
 
 
-def annotate(profile: Profile, twins: Twins) -> None:
+def annotate(profile: Counted, twins: Twins) -> None:
     """Put the machine code of its lines into `profile`, from the functions that `twins` has seen."""
     wanted = {(line.file, line.line) for line in profile.counters if line.line}
     files = {file for file, _ in wanted}

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
 
-from workbench.profile.diagnosis.model import Finding
-
-if TYPE_CHECKING:
-    from workbench.profile.diagnosis.examine import Diagnosis
+from workbench.profile.diagnosis.model import Finding, Findings
+from workbench.profile.diagnosis.registry import help_of
 
 INK = "color:light-dark(#1a1a1a,#e8e8e8)"
 QUIET = "color:light-dark(#5c5c5c,#a8a8a8)"
 MARK = "background:light-dark(#fff1c9,#4a3b0c)"
 GOOD = "color:light-dark(#0a6b2d,#6fd694)"
 EDGE = "border:1px solid light-dark(#c9c9c9,#555)"
-CODE = "font-family:ui-monospace,monospace;font-size:0.92em"
+CODE = "font-family:ui-monospace,monospace;font-size:12px"
+TABLE = f"border-collapse:collapse;table-layout:auto;margin:0.3em 0;border:0;{CODE};text-align:left"
+CELL = f"{INK};border:0;vertical-align:top"
 
 
-def as_text(diagnosis: Diagnosis) -> str:
+def as_text(diagnosis: Findings) -> str:
     """Return the diagnosis for a terminal or a log."""
     out = [f"{diagnosis.name}{diagnosis.signature}: {_headline(diagnosis)}"]
     for finding in diagnosis.findings:
@@ -33,7 +32,7 @@ def as_text(diagnosis: Diagnosis) -> str:
     return "\n".join(out)
 
 
-def as_html(diagnosis: Diagnosis) -> str:
+def as_html(diagnosis: Findings) -> str:
     """Return the diagnosis as a static page part, findings beside the source."""
     rows = "".join(_source_row(diagnosis, index, text) for index, text in enumerate(diagnosis.source_lines))
     findings = "".join(_finding_html(finding) for finding in diagnosis.findings)
@@ -47,16 +46,16 @@ def as_html(diagnosis: Diagnosis) -> str:
             f'({len(diagnosis.dismissed)})</summary><ul style="{QUIET}">{items}</ul></details>'
         )
     return (
-        f'<div style="{INK};color-scheme:light dark;max-width:72em;line-height:1.45">'
+        f'<div style="{INK};max-width:72em;font-family:system-ui,sans-serif;font-size:13px;line-height:1.45">'
         f'<p style="margin:0.3em 0"><b>{_escape(diagnosis.name)}</b> '
         f'<span style="{QUIET};{CODE}">{_escape(diagnosis.signature)}</span>: {_escape(_headline(diagnosis))}</p>'
         f"{findings}{dismissed}"
         f'<details{" open" if diagnosis.findings else ""}><summary style="cursor:pointer">Source</summary>'
-        f'<table style="border-collapse:collapse;{CODE};text-align:left">{rows}</table></details></div>'
+        f'<table style="{TABLE}">{rows}</table></details></div>'
     )
 
 
-def _headline(diagnosis: Diagnosis) -> str:
+def _headline(diagnosis: Findings) -> str:
     found = len(diagnosis.findings)
     if not found:
         return "nothing found that costs time"
@@ -80,21 +79,19 @@ def _finding_html(finding: Finding) -> str:
     )
 
 
-def _source_row(diagnosis: Diagnosis, index: int, text: str) -> str:
+def _source_row(diagnosis: Findings, index: int, text: str) -> str:
     line = diagnosis.first_line + index
     found = diagnosis.on_line(line)
-    style = MARK if found else ""
+    style = MARK if found else "background:none"
     told = "; ".join(dict.fromkeys(_title(finding) for finding in found))
     return (
-        f'<tr style="{style}"><td style="padding:0 0.8em;text-align:right;{QUIET}">{line}</td>'
-        f'<td style="white-space:pre;text-align:left">{_escape(text) or " "}</td>'
-        f'<td style="padding-left:1.5em;text-align:left">{_escape(told)}</td></tr>'
+        f'<tr style="{style};border:0"><td style="{CELL};padding:0 0.8em;text-align:right;{QUIET}">{line}</td>'
+        f'<td style="{CELL};padding:0;white-space:pre;text-align:left">{_escape(text) or " "}</td>'
+        f'<td style="{CELL};padding:0 0 0 1.5em;text-align:left">{_escape(told)}</td></tr>'
     )
 
 
 def _title(finding: Finding) -> str:
-    from workbench.profile.diagnosis.registry import help_of
-
     return help_of(finding.check)
 
 
@@ -109,7 +106,7 @@ def _lines(finding: Finding) -> str:
     return ", ".join(str(line) for line in finding.lines)
 
 
-def _source(diagnosis: Diagnosis, line: int) -> str:
+def _source(diagnosis: Findings, line: int) -> str:
     index = line - diagnosis.first_line
     return diagnosis.source_lines[index] if 0 <= index < len(diagnosis.source_lines) else ""
 

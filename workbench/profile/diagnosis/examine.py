@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import dataclass
 from typing import Any
 
 from numba.core.errors import NumbaWarning
 
 from workbench.profile.diagnosis.display import as_html, as_text
-from workbench.profile.diagnosis.model import Finding, Fix, Suspicion
+from workbench.profile.diagnosis.model import Finding, Findings, Fix, Suspicion
 from workbench.profile.diagnosis.registry import WITHOUT_TYPES, checks
 from workbench.profile.diagnosis.subject import Subject
 from workbench.profile.diagnosis.trial import Trials
@@ -25,31 +24,8 @@ COMBINED = {
 ADDS = 1.1
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(Findings):
     """The findings for one function and one set of arguments. Displays itself, as text and as HTML."""
-
-    name: str
-    file: str
-    first_line: int
-    source_lines: tuple[str, ...]
-    signature: str
-    findings: tuple[Finding, ...]  # confirmed: by a fix that pays, or by evidence that needs none
-    dismissed: tuple[Finding, ...]  # seen in the code, but the fix gains nothing here, or changes the result
-    seconds: float
-
-    def on_line(self, line: int) -> list[Finding]:
-        """Return the confirmed findings that concern a line."""
-        return [finding for finding in self.findings if line in finding.lines]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the findings as plain data."""
-        return {
-            "function": self.name,
-            "signature": self.signature,
-            "findings": [finding.as_dict() for finding in self.findings],
-            "dismissed": [finding.as_dict() for finding in self.dismissed],
-        }
 
     def __str__(self) -> str:
         return as_text(self)
@@ -115,17 +91,20 @@ def judge(suspicion: Suspicion, trials: Trials) -> Finding:
 def together(judged: list[Finding], trials: Trials) -> list[Finding]:
     """Try all changes of options at once: one may pay only when another is out of its way, as for vectors.
 
-    A dismissed suspicion is confirmed when all changes together are faster by `ADDS` than all but its own.
+    A suspicion is confirmed, and the whole put first, when all changes together are faster by `ADDS` than each one of
+    them alone and than all but its own.
     """
     options = {id(finding): fix for finding in judged if (fix := _option_fix(finding.suspicion))}
-    idle = [finding for finding in judged if id(finding) in options and not finding.confirmed]
-    if not idle or len(options) < 2:
+    if len(options) < 2:
         return judged
     whole = trials.measure(_merged(list(options.values())))
-    if whole is None or not whole.pays:
+    alone = max(finding.speedup for finding in judged if id(finding) in options)
+    if whole is None or not whole.pays or whole.speedup <= ADDS * alone:
         return judged
     confirmed = set()
-    for finding in idle:
+    for finding in judged:
+        if id(finding) not in options:
+            continue
         rest = trials.measure(_merged([fix for key, fix in options.items() if key != id(finding)]))
         if rest is not None and not rest.refused and whole.speedup > ADDS * rest.speedup:
             confirmed.add(id(finding))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import math
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
+from workbench.measure.timing_lock import timing_lock
 from workbench.profile.diagnosis import arguments as args_
 from workbench.profile.diagnosis.model import Effect, Fix
 from workbench.profile.diagnosis.subject import Subject
+from workbench.stats.median import Interval, median, sign_interval
 
+ALPHA = 0.05
 SAMPLE_S = 300e-6  # long against the clock's step and the call from Python, short against a scheduler's slice
 MIN_BLOCKS = 6  # the smallest number whose sign-test interval covers 95 %: 1 - 2 / 2**6
 MAX_BLOCKS = 40
@@ -53,15 +56,10 @@ class Side:
         return total / self.calls / 1e9
 
 
-def interval(logs: np.ndarray) -> tuple[float, float, float]:
-    """Return median, low and high of `logs` by the sign test at 95 %: no assumption about their distribution."""
-    ordered = np.sort(logs)
-    n = len(ordered)
-    rank, tail = 0, 0.5**n
-    while rank + 1 < n // 2 and tail + math.comb(n, rank + 1) * 0.5**n <= 0.025:
-        rank += 1
-        tail += math.comb(n, rank) * 0.5**n
-    return float(np.median(ordered)), float(ordered[rank]), float(ordered[n - 1 - rank])
+def interval(logs: Sequence[float]) -> tuple[float, float, float]:
+    """Return median, low and high of `logs`: the sign-test interval at 95 %, their whole range where they are few."""
+    found = sign_interval(logs, ALPHA) or Interval(min(logs), max(logs))
+    return median(logs), found.low, found.high
 
 
 def race(old: Side, new: Side, seconds: float) -> tuple[float, float, float, int]:
@@ -70,7 +68,7 @@ def race(old: Side, new: Side, seconds: float) -> tuple[float, float, float, int
     calls = max(1, round(SAMPLE_S / max(slower, 1e-9)))
     old.calls = new.calls = calls
     blocks = int(min(MAX_BLOCKS, max(MIN_BLOCKS, seconds / (4 * calls * slower))))
-    logs = np.empty(blocks)
+    logs = []
     enabled = gc.isenabled()
     gc.disable()  # a collection would fall into one side's time
     try:
@@ -78,7 +76,7 @@ def race(old: Side, new: Side, seconds: float) -> tuple[float, float, float, int
             first, second = (old, new) if block % 2 == 0 else (new, old)
             times = first.sample(), second.sample(), second.sample(), first.sample()
             outer, inner = min(times[0], times[3]), min(times[1], times[2])
-            logs[block] = math.log(outer / inner) if first is old else math.log(inner / outer)
+            logs.append(math.log(outer / inner) if first is old else math.log(inner / outer))
     finally:
         if enabled:
             gc.enable()
@@ -107,6 +105,10 @@ class Trials:
         """Return the seconds of one call of the unchanged build."""
         self.old.calls = max(1, round(SAMPLE_S / max(self.old.calibrate(), 1e-9)))
         return self.old.calibrate()
+
+    def quiet(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the host's timing lock: no other measurement runs inside the block."""
+        return timing_lock(f"diagnosis of {self.subject.name}", lambda text: print(text, file=sys.stderr))
 
     def measure(self, fix: Fix) -> Effect | None:
         """Try `fix`; None when there was nothing to rewrite. A fix that cannot be run is told with its reason."""
@@ -143,7 +145,9 @@ class Trials:
             ),
             0.0,
         )
-        speedup, low, high, blocks = race(self.old, new, self.seconds)
+        old = self.old
+        with self.quiet():
+            speedup, low, high, blocks = race(old, new, self.seconds)
         return Effect(fix.label, speedup, low, high, blocks, moved, moved <= fix.tolerance)
 
 
@@ -154,5 +158,5 @@ def refused(label: str, why: str) -> Effect:
 
 def summarize(label: str, ratios: list[float], moved: float, tolerance: float, unit: str) -> Effect:
     """Return the effect that `ratios` (old over new, one a block) tell of."""
-    speedup, low, high = (math.exp(value) for value in interval(np.log(np.asarray(ratios))))
+    speedup, low, high = (math.exp(value) for value in interval([math.log(ratio) for ratio in ratios]))
     return Effect(label, speedup, low, high, len(ratios), moved, moved <= tolerance, unit)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from workbench.codemap.lines import Frame
-from workbench.profile.profile import Profile
+from workbench.profile.counted import Counted
 
 
-def collapsed(profile: Profile) -> str:
+def collapsed(profile: Counted) -> str:
     """Return the stacks of `profile` by file and line, outermost first, and what is outside as stacks of one frame."""
     rows = [(";".join(map(frame_name, stack)), amount) for stack, amount in profile.stacks.items()]
     rows += [(f"[{name}]".replace(";", ":"), amount) for name, amount in profile.outside.items()]

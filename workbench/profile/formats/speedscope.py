@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 from workbench.codemap.lines import Frame
+from workbench.profile.counted import Counted
 from workbench.profile.formats.collapsed import frame_name
-from workbench.profile.profile import Profile
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
 
-def speedscope(profile: Profile) -> str:
+def speedscope(profile: Counted) -> str:
     """Return `profile` as a sampled profile; its weights are the main counter, in its own unit."""
     stacks = [(stack, amount) for stack, amount in profile.stacks.items() if amount]
     stacks += [((Frame(f"[{name}]", "", 0),), amount) for name, amount in profile.outside.items() if amount]

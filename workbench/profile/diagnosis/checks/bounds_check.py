@@ -19,7 +19,7 @@ def look(subject: Subject, trials: Trials) -> list[Suspicion]:
             check="bounds_check",
             lines=tuple(sorted(set(raised))),
             what="Each array access in the loop is checked against the array's length; the branch also stops vectors.",
-            evidence=f"LLVM IR: {len(raised)} branches from inside a loop to a raise of IndexError",
+            evidence=f"LLVM IR: {len(raised)} × a branch from inside a loop to a raise of IndexError",
             fix="Compile with boundscheck=False once the tests have passed with checks; unset NUMBA_BOUNDSCHECK.",
             tries=(Fix("boundscheck=False", {"boundscheck": False}),),
         )

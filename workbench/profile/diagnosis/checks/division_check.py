@@ -28,7 +28,7 @@ def look(subject: Subject, trials: Trials) -> list[Suspicion]:
             check="division_check",
             lines=tuple(sorted(set(raised))),
             what="Each division tests its divisor for zero, to raise as Python does; the branch also stops vectors.",
-            evidence=f"LLVM IR: {len(raised)} branches from inside a loop to a raise of ZeroDivisionError",
+            evidence=f"LLVM IR: {len(raised)} × a branch from inside a loop to a raise of ZeroDivisionError",
             fix="Compile with error_model='numpy' and check the divisors yourself where zero can happen.",
             tries=(Fix("error_model='numpy'", {"error_model": "numpy"}, tolerance=1e-12),),
         )

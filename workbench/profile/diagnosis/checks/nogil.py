@@ -37,30 +37,32 @@ def look(subject: Subject, trials: Trials) -> list[Suspicion]:
             what=f"A call keeps every other Python thread waiting for {call_s * 1e3:.2g} ms.",
             evidence="LLVM IR of the wrapper: no call of PyEval_SaveThread; the call's time was measured",
             fix="Compile with nogil=True: the code touches no Python object.",
-            measured=lambda: two_threads(subject, call_s),
+            measured=lambda: two_threads(trials, call_s),
             stands=True,  # how much two threads gain depends on whether a second core is free just now
         )
     ]
 
 
-def two_threads(subject: Subject, call_s: float) -> Effect:
+def two_threads(trials: Trials, call_s: float) -> Effect:
     """Measure how much sooner two threads finish the same calls when the lock is released."""
     label = "nogil=True"
     if len(os.sched_getaffinity(0)) < 2:
         return refused(label, "not measured: this process may use one core only")
     sides = []
+    subject = trials.subject
     for options in ({}, {"nogil": True}):
         build = subject.build(options)
         assert build is not None
         sides.append([Side(build, subject.arguments), Side(build, subject.arguments)])
     calls = max(1, round(WORK_S / call_s))
     ratios = []
-    for block in range(BLOCKS):
-        order = (0, 1) if block % 2 == 0 else (1, 0)
-        taken = [0.0, 0.0]
-        for which in order:
-            taken[which] = _together([side.function for side in sides[which]], [s.live for s in sides[which]], calls)
-        ratios.append(taken[0] / taken[1])
+    with trials.quiet():
+        for block in range(BLOCKS):
+            taken = [0.0, 0.0]
+            for which in (0, 1) if block % 2 == 0 else (1, 0):
+                pair = sides[which]
+                taken[which] = _together([side.function for side in pair], [side.live for side in pair], calls)
+            ratios.append(taken[0] / taken[1])
     moved = args_.difference(sides[0][0].result, sides[1][0].result)
     return summarize(label, ratios, moved, tolerance=0.0, unit="time of the same calls in two threads")
 
