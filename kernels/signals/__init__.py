@@ -27,8 +27,9 @@ same numbers, bit for bit, as all at once.
 | `baseline` | one record for each symbol, symbol by symbol, a branch for each case |
 | `simd` | a lane is a symbol: structure of arrays, explicit vectors of the target's width, masks |
 
-One bar of all symbols is timed as one group, since a single update is shorter than a clock's step: percentiles are
-those of a row's mean, and say so. Prices and outputs are streamed once, so large markets end at the speed of memory.
+One bar of all symbols, a row, is timed as one group, since a single update is shorter than a clock's step: percentiles
+are those of a whole row's time, and say so; a single bar has a mean only. Prices and outputs are streamed once, so
+large markets end at the speed of memory.
 """
 
 

@@ -1,13 +1,22 @@
+import io
 import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from workbench import record
 from workbench.commands._measuring import amount, figure
-from workbench.commands.run import command
+from workbench.commands.run import command, print_run
 from workbench.errors import InputError
+from workbench.record import Verdict
 from workbench.store import open_store
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import factory
 
 
 def invoke(*words):
@@ -21,6 +30,49 @@ def test_a_table_a_record_in_the_store_and_a_baseline(toy):
         assert word in result.stdout
     (run,) = open_store().runs("toy")
     assert open_store().baseline("monday") == run
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_the_tables_fit_the_width(width, monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    rows = [
+        factory.comparison("order_book/baseline", f"order_book/{name}", 1.1, verdict, metric="throughput")
+        for name, verdict in (("ladder", Verdict.FASTER), ("aligned", Verdict.UNRESOLVED))
+    ]
+    run = factory.run(comparisons=rows)
+    run = run.model_copy(
+        update={"results": [row.model_copy(update={"operations_per_sample": 64}) for row in run.results]}
+    )
+    chosen = [SimpleNamespace(kernel="order_book", variant=name, peer=name == "aligned") for name in factory.SPEEDS_NS]
+    report = SimpleNamespace(outcomes=[SimpleNamespace(chosen=chosen)], phases_s={}, first_block_after_s=1.0, notes=[])
+    print_run(run, report, width)
+    lines = sys.stdout.getvalue().splitlines()
+    assert lines[0].startswith("order_book: percentiles are of 64 operations timed together")
+    figures = [line for line in lines if line.startswith(("variant ", "baseline ", "ladder ", "aligned "))]
+    assert len(figures) == 4 + 3  # nothing is folded into a second line
+    assert max(map(len, figures)) <= width
+    assert ("(178 .. 182) ns" in figures[1]) is (width >= 140)
+    assert any(line.startswith("aligned (peer)") and "UNRESOLVED" in line for line in figures)
+    assert any("p99 of 64 operations together" in line for line in lines)
+    assert lines[-1].startswith("next: workbench compare order_book/baseline order_book/aligned")
+
+
+def test_another_process_writes_to_the_store_meanwhile(toy):
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import factory; from workbench.store import open_store\n"
+        "store = open_store(); print('writing', flush=True)\n"
+        "for seed in range(40): store.add(factory.run('other', seed=seed, with_blocks=False))"
+    )
+    folder = str(Path(__file__).parents[1])
+    with subprocess.Popen([sys.executable, "-c", script, folder], stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"writing\n"
+        mine = [factory.run("toy", seed=seed, with_blocks=False) for seed in range(40)]
+        store = open_store()
+        for run in mine:
+            store.add(run)
+    assert other.returncode == 0
+    assert {run.record_id for run in store.runs("toy")} == {run.record_id for run in mine}
+    assert len(store.runs("other")) == 40
 
 
 def test_json_is_the_record_and_nothing_else(toy):
@@ -65,5 +117,5 @@ def test_amounts(value, unit, text):
 def test_a_bound_is_written_as_one():
     values = {"kernel": "k", "variant": "v", "metric": "service_time", "statistic": "p50", "unit": "ns", "samples": 9}
     assert figure(record.Result(**values, value=29, low=None, high=None, bound="upper")) == "< 29 ns"
-    assert figure(record.Result(**values, value=50, low=40, high=60)) == "50 ns (40 ns .. 60 ns)"
+    assert figure(record.Result(**values, value=50, low=40, high=60)) == "50 (40 .. 60) ns"
     assert figure(None) == ""

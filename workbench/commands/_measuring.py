@@ -78,26 +78,36 @@ def _parameter(text: str) -> tuple[str, int]:
 
 def amount(value: float, unit: str) -> str:
     """Return `value` for a person: 38 ns, 1.24 µs, 71.2 M/s, 187 MB."""
+    size, name = _scale(value, unit)
+    return f"{_number(value / size)} {name}"
+
+
+def _scale(value: float, unit: str) -> tuple[float, str]:
+    """Return the unit in which `value` reads well, as a multiple of `unit` and by its name."""
     scales = {
         "ns": ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns")),
         "operations/s": ((1e6, "M/s"), (1e3, "k/s"), (1.0, "/s")),
         "bytes": ((1e6, "MB"), (1e3, "kB"), (1.0, "B")),
     }.get(unit, ((1.0, unit),))
-    size, name = next(((size, name) for size, name in scales if abs(value) >= size), scales[-1])
-    scaled = value / size
-    return f"{scaled:.3g} {name}" if scaled < 1000 else f"{scaled:,.0f} {name}"
+    return next(((size, name) for size, name in scales if abs(value) >= size), scales[-1])
 
 
-def figure(result: Result | None) -> str:
-    """Return a result for a table: its value and interval; "< 29 ns" where it is only a bound."""
+def _number(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+
+
+def figure(result: Result | None, *, interval: bool = True) -> str:
+    """Return a result for a table: its value, and its `interval`; "< 29 ns" where it is only a bound."""
     if result is None:
         return ""
     value = amount(result.value, result.unit)
     if result.bound == "upper":
         return f"< {value}"
-    if result.low is None or result.high is None:
+    if not interval or result.low is None or result.high is None:
         return value
-    return f"{value} ({amount(result.low, result.unit)} .. {amount(result.high, result.unit)})"
+    size, name = _scale(result.value, result.unit)
+    number, low, high = (_number(each / size) for each in (result.value, result.low, result.high))
+    return f"{number} ({low} .. {high}) {name}"
 
 
 def describe_run(run: Run, report: Report) -> list[str]:
@@ -109,7 +119,8 @@ def describe_run(run: Run, report: Report) -> list[str]:
     switches = sum(each.involuntary_switches for each in noise)
     steal = sum(each.steal_ticks for each in noise)
     return [
-        f"workload {run.workload.name}{source}: {run.workload.events:,} events, {run.workload.symbols:,} symbols",
+        f"workload {run.workload.name}{source}: {run.workload.events:,} events, "
+        f"{run.workload.symbols:,} symbol{'' if run.workload.symbols == 1 else 's'}",
         f"machine {run.machine.cpu_model}, {run.machine.cores} cores, key {run.machine.hardware_key}; "
         f"{len(run.replicates)} replicates on core {run.replicates[0].core}",
         f"clock {clock.source}: cost {clock.cost_ns:.1f} ns, step {clock.step_ns:.1f} ns; "

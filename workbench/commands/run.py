@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.commands._measuring import amount, describe_run, figure, make_request, measuring_options
+from workbench.commands._measuring import describe_run, figure, make_request, measuring_options
 
 if TYPE_CHECKING:
+    from workbench.measure.driver import Report
     from workbench.record import Comparison, Result, Run
 
-_COLUMNS = ("variant", "p50", "p99", "p99.9", "batch mean", "throughput", "cost against the first", "verdict")
+_COLUMNS = {
+    "p50": ("service_time", "p50"),
+    "p99": ("service_time", "p99"),
+    "p99.9": ("service_time", "p999"),
+    "batch mean": ("service_time", "batch_mean"),
+    "rate": ("throughput", "mean"),
+    "memory": ("peak_rss", "max"),
+    "state": ("state_rss", "max"),
+}
+_WIDE, _WIDEST = 100, 140  # columns of the terminal from which on the table holds the state's memory, and intervals
 
 
 @click.command("run")
@@ -38,7 +48,7 @@ def command(kernels: tuple[str, ...], as_json: bool, save_baseline: str | None, 
     if as_json:
         click.echo(run.to_json())
     else:
-        _print(run, describe_run(run, report))
+        print_run(run, report)
     if not no_save or save_baseline:
         from workbench.store import open_store
 
@@ -51,57 +61,94 @@ def command(kernels: tuple[str, ...], as_json: bool, save_baseline: str | None, 
     sys.stdout.flush()
 
 
-def _print(run: Run, lines: list[str]) -> None:
+def print_run(run: Run, report: Report, width: int | None = None) -> None:
+    """Print tables for a person: times and memory, then what each variant costs against its parent and the first."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else 200  # a log or a pipe has no width of its own
+    if width is None and not sys.stdout.isatty():
+        width = 140  # a log or a pipe has no width of its own
     console = Console(highlight=False, width=width)
     for kernel in dict.fromkeys(result.kernel for result in run.results):
-        console.print(_table(run, kernel))
+        names = {chosen.variant: chosen.peer for chosen in report.outcomes[0].chosen if chosen.kernel == kernel}
+        results = [result for result in run.results if result.kernel == kernel]
+        console.print(_title(kernel, results), markup=False)
+        console.print(_figures(results, names, console.width))
+        rows = [row for row in run.comparisons if row.a.startswith(f"{kernel}/") and row.metric == "throughput"]
+        if rows:
+            console.print()
+            console.print(_comparisons(rows, names))
         for text in _budget_lines(run, kernel):
             console.print(text, markup=False, soft_wrap=True)
         console.print()
-    for line in lines:
+    for line in [*describe_run(run, report), next_step(run)]:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def _table(run: Run, kernel: str) -> Any:
-    from rich.table import Table
-    from rich.text import Text
+def _title(kernel: str, results: list[Result]) -> str:
+    """Return the kernel's name, and what a percentile is of where that is not one operation."""
+    together = max(result.operations_per_sample for result in results)
+    if together == 1:
+        return kernel
+    return f"{kernel}: percentiles are of {together} operations timed together, means and rates of single ones"
 
-    table = Table(title=Text(kernel), title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in _COLUMNS:
-        table.add_column(column, overflow="fold")
-    rows = [result for result in run.results if result.kernel == kernel]
-    variants = list(dict.fromkeys(result.variant for result in rows))
-    for variant in variants:
-        cells = _cells([result for result in rows if result.variant == variant])
-        against = next(
-            (
-                row
-                for row in run.comparisons
-                if (row.a, row.b) == (f"{kernel}/{variants[0]}", f"{kernel}/{variant}") and row.metric == "throughput"
-            ),
-            None,
-        )
-        table.add_row(*(Text(cell) for cell in (variant, *cells, *_against(against))))
+
+def _figures(results: list[Result], peers: dict[str, bool], width: int) -> Any:
+    """Return the table of times and memory; intervals stand in it where it is wide enough."""
+    columns = dict(_COLUMNS)
+    if width < _WIDE:
+        del columns["state"]
+    table = _empty_table(["variant", *columns])
+    for variant, peer in peers.items():
+        own = {(each.metric, each.statistic): each for each in results if each.variant == variant}
+        cells = [
+            figure(own.get(key), interval=width >= _WIDEST and name.startswith("p")) for name, key in columns.items()
+        ]
+        table.add_row(*_texts([_name(variant, peer), *cells]))
     return table
 
 
-def _cells(results: list[Result]) -> tuple[str, ...]:
-    found = {(result.metric, result.statistic): result for result in results}
-    throughput = found[("throughput", "mean")]
-    return (
-        *(figure(found.get(("service_time", statistic))) for statistic in ("p50", "p99", "p999")),
-        figure(found[("service_time", "batch_mean")]),
-        amount(throughput.value, throughput.unit),
-    )
+def _name(variant: str, peer: bool) -> str:
+    return f"{variant} (peer)" if peer else variant
 
 
-def _against(row: Comparison | None) -> tuple[str, str]:
-    if row is None:
-        return "", ""
-    return f"{row.ratio:.3f} ({row.low:.3f} .. {row.high:.3f})", row.verdict.value
+def _comparisons(rows: list[Comparison], peers: dict[str, bool]) -> Any:
+    table = _empty_table(["variant", "against", "cost per operation", "verdict"])
+    for row in rows:
+        ratio = f"{row.ratio:.3f} ({row.low:.3f} .. {row.high:.3f})"
+        first, second = (name.split("/")[1] for name in (row.a, row.b))
+        names = [_name(second, peers[second]), _name(first, peers[first])]
+        table.add_row(*_texts([*names, ratio, row.verdict.value]))
+    return table
+
+
+def _empty_table(columns: list[str]) -> Any:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _texts(cells: list[str]) -> list[Any]:
+    from rich.text import Text
+
+    return [Text(cell) for cell in cells]
+
+
+def next_step(run: Run) -> str:
+    """Return the line that says what to do now: measure longer what is not resolved, else look into the fastest."""
+    from workbench.record import Verdict
+
+    open_ = [row for row in run.comparisons if row.verdict is Verdict.UNRESOLVED and row.metric == "throughput"]
+    if open_:
+        row = open_[0]
+        return f"next: workbench compare {row.a} {row.b} --seconds 30 measures longer what is not resolved"
+    rates = [result for result in run.results if result.metric == "throughput" and result.statistic == "mean"]
+    timed = {(row.kernel, row.variant) for row in run.results if (row.metric, row.statistic) == ("service_time", "p50")}
+    own = [result for result in rates if (result.kernel, result.variant) in timed] or rates  # a peer has no percentiles
+    fastest = max(own, key=lambda result: result.value)
+    return f"next: workbench profile cpu {fastest.kernel}/{fastest.variant} shows which lines spend the time"
 
 
 def _budget_lines(run: Run, kernel: str) -> list[str]:

@@ -66,11 +66,13 @@ class BudgetOutcome:
     value: float
     low: float | None
     high: float | None
+    operations_per_sample: int = 1
 
     @property
     def title(self) -> str:
-        """Return the budget's name and the variant it was judged on."""
-        return f"{self.budget.name} ({self.budget.statistic}, {self.variant})"
+        """Return the budget's name, what of it was judged, and on which variant."""
+        of = f" of {self.operations_per_sample} operations together" if self.operations_per_sample > 1 else ""
+        return f"{self.budget.name} ({self.budget.statistic}{of}, {self.variant})"
 
     @property
     def unit(self) -> str:
@@ -181,7 +183,9 @@ def judge_budgets(budgets: Sequence[Budget], results: Sequence[Result]) -> list[
             continue
         smallest = (budget.above is None) == (budget.judged == "best")
         chosen = (min if smallest else max)(fitting, key=lambda result: result.value)
-        judged.append(BudgetOutcome(budget, chosen.variant, chosen.value, chosen.low, chosen.high))
+        judged.append(
+            BudgetOutcome(budget, chosen.variant, chosen.value, chosen.low, chosen.high, chosen.operations_per_sample)
+        )
     return judged
 
 
