@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from kernels.messages import EVENT, Kind
+from workbench.measure.driver import Request
+from workbench.workloads import write_recording
 
 sys.path.insert(0, str(Path(__file__).parent))  # toy_kernel and toy_broken are imported as a user's kernels are
 
@@ -23,3 +25,14 @@ def events():
     made["price_ticks"] = 100
     made["size"] = np.arange(len(made)) % 100 + 1
     return made
+
+
+@pytest.fixture
+def request_for(tmp_path, events):
+    write_recording(tmp_path / "events.npy", events)
+
+    def make(*selectors, module, **options):
+        values = {"replicates": 2, "seconds": 0.1, "input_file": str(tmp_path / "events.npy"), **options}
+        return Request(list(selectors), modules=[module], paths=[str(Path(__file__).parent)], **values)
+
+    return make

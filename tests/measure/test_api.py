@@ -23,7 +23,7 @@ def test_measure_returns_a_record_that_can_be_read_back(events):
 
 def test_compare_returns_what_displays_itself(events):
     comparison = wb.compare(
-        toy_kernel.KERNEL, "baseline", "doubled", events, seconds=0.1, replicates=2,
+        toy_kernel.KERNEL, "baseline", "doubled", events, seconds=0.1, replicates=1,
         progress=Silent(),
     )  # fmt: skip
     assert comparison.verdict is comparison.row("throughput", "mean").verdict

@@ -12,9 +12,6 @@ import pytest
 from workbench.errors import InputError, WorkbenchError
 from workbench.measure.driver import CancelledError, Measurement, Request, changed_code
 from workbench.measure.progress import Silent
-from workbench.workloads import write_recording
-
-HERE = str(Path(__file__).parent)
 
 
 class Noting(Silent):
@@ -26,17 +23,6 @@ class Noting(Silent):
         self.said.append((done, doing))
         if "endless" in doing:
             self.seen.set()
-
-
-@pytest.fixture
-def request_for(tmp_path, events):
-    write_recording(tmp_path / "events.npy", events)
-
-    def make(*selectors, module, **options):
-        values = {"replicates": 2, "seconds": 0.1, "input_file": str(tmp_path / "events.npy"), **options}
-        return Request(list(selectors), modules=[module], paths=[HERE], **values)
-
-    return make
 
 
 def test_two_replicates_of_a_users_kernel(request_for):

@@ -37,8 +37,9 @@ def measure_memory(errand: Errand) -> Memory:
     instance = variant.build(**parameters)
     variant.replay(instance, events, out)
     after = resident_bytes()
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux brings it up to date now and then
     return Memory(
-        peak_rss=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_rss=max(highest, before, after),
         baseline_rss=before,
         state_rss=max(after - before, 0),
         state_arrays=None if variant.peer else bytes_of(instance.state),
