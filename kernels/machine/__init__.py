@@ -12,6 +12,7 @@ file              what it gives
 `prefetch`        ask for a cache line before it is needed
 `hints`           likely, unlikely, assume, pause, yield_core
 `bits`            leading_zeros, trailing_zeros, popcount, byte_swap, rotations, scans of bitmaps
+`endian`          big-endian integers at any address, as feeds send them
 `cycles`          the time-stamp counter
 `memory`          arrays aligned to a cache line, arrays on huge pages (called from Python)
 `stack`           small arrays on the stack: no allocation
