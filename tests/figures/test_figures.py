@@ -163,3 +163,12 @@ def test_changes_and_names_are_readable():
     assert plain("x" * 10_000) == "x" * 47 + "…"
     assert plain("a\u202eb\n") == "a[U+202E]b[U+000A]"
     assert label("<b>&") == "&lt;b&gt;&amp;"
+
+
+def test_latencies_of_groups_are_named_so():
+    run = factory.run()
+    grouped = [row.model_copy(update={"operations_per_sample": 64}) for row in run.results]
+    figure = figures.latency_percentiles(run.model_copy(update={"results": grouped}), "order_book")
+    assert "groups of 64 operations" in figure.layout.xaxis.title.text
+    assert "64 operations together" in figure.layout.yaxis.title.text
+    assert "groups" not in figures.latency_percentiles(run, "order_book").layout.xaxis.title.text

@@ -20,10 +20,12 @@ _PLACES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p999": 99.9, "p9999": 99.99}
 def latency_percentiles(run: Run, kernel: str) -> go.Figure:
     """Return latency in nanoseconds (log) over the percentile, spaced by how rare it is; one line per variant.
 
-    A line ends where too few samples lie beyond for the percentile to mean anything. Without histograms in the record
-    the percentiles among its results are drawn as they are.
+    A line ends where too few samples lie beyond for the percentile to mean anything. Where a latency is that of a group
+    of operations, the axes say so. Without histograms in the record the percentiles among its results are drawn as
+    they are.
     """
     lines = _from_histograms(run, kernel) or _from_results(run, kernel)
+    together = max((result.operations_per_sample for result in run.results if result.kernel == kernel), default=1)
     figure = go.Figure()
     rows = []
     for place, (variant, (count, points)) in enumerate(lines.items()):
@@ -50,14 +52,16 @@ def latency_percentiles(run: Run, kernel: str) -> go.Figure:
         )  # fmt: skip
     figure.update_xaxes(
         type="log",
-        title_text="percentile of operations",
+        title_text="percentile of operations" if together == 1 else f"percentile of groups of {together} operations",
         tickvals=[_rarity(percentile) for percentile in PERCENTILES],
         ticktext=[f"{percentile:g} %" for percentile in PERCENTILES],
     )
     ticks = [10.0**power for power in range(0, 12)]
     figure.update_yaxes(
         type="log",
-        title_text="latency of one operation (log)",
+        title_text="latency of one operation (log)"
+        if together == 1
+        else f"time of {together} operations together (log)",
         tickvals=ticks,
         ticktext=[f"{number(tick, 'ns').replace('.00', '').replace('.0', '')}" for tick in ticks],
         minor={"dtick": "D1", "showgrid": False},

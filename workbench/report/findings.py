@@ -52,9 +52,11 @@ def _tail_sentence(run: Run, kernel: str, variant: str) -> str | None:
     middle, tail = (find(run, kernel, variant, "service_time", name) for name in ("p50", "p99"))
     if middle is None or tail is None:
         return None
-    told = f"Half of its operations take {number(middle.value, 'ns')} or less"
+    together = middle.operations_per_sample
+    what = "operations" if together == 1 else f"groups of {together} operations"
+    told = f"Half of its {what} take {number(middle.value, 'ns')} or less"
     if middle.bound == "upper":
-        told = f"Half of its operations take less than the clock can tell ({number(middle.value, 'ns')})"
+        told = f"Half of its {what} take less than the clock can tell ({number(middle.value, 'ns')})"
     far = f"one in a hundred takes more than {number(tail.value, 'ns')}"
     if tail.bound == "upper":
         return f"{told}; 99 of 100 lie below what the clock can tell ({number(tail.value, 'ns')})."
