@@ -14,7 +14,7 @@ import pytest
 from workbench import codemap
 from workbench.codemap.disassembly import disassemble
 from workbench.errors import InputError
-from workbench.profile import handler, sampler
+from workbench.profile import handler, keeper, ring
 from workbench.profile.sampler import is_sampling, sampling
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,8 +51,8 @@ def disposition() -> object:
     """What SIGPROF does, by its address: Python does not know of handlers that it did not install."""
     from workbench.profile import posix
 
-    old = posix.set_handler(sampler.SIGNAL, int(signal.SIG_DFL))
-    posix.restore_handler(sampler.SIGNAL, old)
+    old = posix.set_handler(keeper.SIGNAL, int(signal.SIG_DFL))
+    posix.restore_handler(keeper.SIGNAL, old)
     return old.handler, old.flags & ~0x04000000  # SA_RESTORER is the C library's own affair
 
 
@@ -137,22 +137,22 @@ def test_a_forked_child_is_not_sampled_and_can_sample_itself():
 
 
 def test_what_the_ring_has_overwritten_is_counted(monkeypatch):
-    monkeypatch.setattr(sampler, "RING_ENTRIES", 64)
+    monkeypatch.setattr(ring, "RING_ENTRIES", 64)
     control = np.zeros(handler.CONTROL_WORDS, np.int64)
-    ring = np.zeros((64, handler.ENTRY_WORDS), np.int64)
+    entries = np.zeros((64, handler.ENTRY_WORDS), np.int64)
     slots = np.arange(100)
-    ring[slots & 63, handler.SEQUENCE] = slots + 1
-    ring[slots & 63, handler.PC] = slots
-    control[handler.SLOT], control[handler.RING], control[handler.MASK] = 101, ring.ctypes.data, 63
-    monkeypatch.setattr(sampler, "_CONTROL", control)
-    monkeypatch.setattr(sampler, "_kept", [ring])
-    taken, lost = sampler._take(0)
+    entries[slots & 63, handler.SEQUENCE] = slots + 1
+    entries[slots & 63, handler.PC] = slots
+    control[handler.SLOT] = 101
+    monkeypatch.setattr(ring, "CONTROL", control)
+    monkeypatch.setattr(ring, "_RING", entries)
+    taken, lost = ring.take(0)
     assert lost == 37  # slots 0 .. 36 lie under later ones, and slot 100 is claimed but not yet written
     assert taken[:, handler.PC].tolist() == list(range(37, 100))
 
 
 def test_the_handler_calls_nothing():
-    compiled = handler.make_handler(sampler._CONTROL.ctypes.data)
+    compiled = handler.make_handler(ring.CONTROL.ctypes.data)
     found = codemap.code_map()
     wrapper = found.function_at(compiled.address)
     inner = [each for each in found.functions if each.code is wrapper.code and each is not wrapper]

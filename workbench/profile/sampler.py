@@ -13,32 +13,18 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
-import functools
 import os
-import signal
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
-from numba.core.compiler_lock import global_compiler_lock
 
 from workbench import codemap
-from workbench.codemap.addresses import CodeMap
 from workbench.errors import InputError, WorkbenchError
-from workbench.profile import handler, posix
-
-Clock = Literal["wall", "cpu"]
-SIGNAL = int(signal.SIGPROF)
-RING_ENTRIES = 1 << 16  # 2 MB: more than six seconds of one thread at 10,000/s between two visits of the keeper
-KEEPER_PERIOD_S = 0.02  # how soon a new thread is sampled; each turn takes Python's lock from the sampled code
-EMPTY_EVERY = 5  # turns
-# Slightly off the round number: a period that divides the scheduler's tick would always meet it at the same place.
-OFF_BEAT = 1.00371
+from workbench.profile import handler, posix, ring
+from workbench.profile.keeper import SIGNAL, Clock, Keeper, Session
 
 
 @dataclass
@@ -57,152 +43,7 @@ class Samples:
     notes: list[str] = field(default_factory=list)
 
 
-class _Session:
-    """One open region. Nested ones share the keeper."""
-
-    def __init__(self) -> None:
-        self.chunks: list[np.ndarray] = []
-        self.lost = 0
-        self.began_s = time.monotonic()
-
-
-class _NativeThreads:
-    """Tells which threads that Python does not know are at work: to wake a sleeping worker 1,000 times a second costs.
-
-    Such threads (of Numba's ``prange``, of BLAS) are sampled from 50 ms after they begin to run until they rest.
-    """
-
-    LOOK_S = 0.05
-
-    def __init__(self) -> None:
-        self.busy: set[int] = set()
-        self._spent: dict[int, int] = {}
-        self._looked = 0.0
-
-    def is_time(self) -> bool:
-        """Return whether the last look is long enough ago."""
-        return time.monotonic() - self._looked >= self.LOOK_S
-
-    def idle(self, threads: set[int]) -> set[int]:
-        """Look which of `threads` have run since the last look; return those that have not."""
-        self._looked = time.monotonic()
-        spent = {thread: _cpu_ns(thread) for thread in threads}
-        # Handling the samples themselves costs a few microseconds each; real work costs milliseconds.
-        self.busy = {each for each, now in spent.items() if now - self._spent.get(each, now) > 5_000_000}
-        self._spent = spent
-        return threads - self.busy
-
-
-def _cpu_ns(thread: int) -> int:
-    try:
-        return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-class _Keeper(threading.Thread):
-    """Arms, empties and disarms, in one thread of its own."""
-
-    def __init__(self, rate_per_s: float, clock: Clock):
-        super().__init__(name="workbench sampler", daemon=True)
-        self.rate_per_s, self.clock = rate_per_s, clock
-        self.sessions: list[_Session] = []
-        self.turn = threading.Lock()  # held while the ring is emptied or the sessions change
-        self.ended = threading.Event()
-        self.armed = threading.Event()
-        self.failure: BaseException | None = None
-        self.sample_cost_ns = float("nan")
-        self.names: dict[int, str] = {}
-        self._timers: dict[int, int] = {}  # native id: timer
-        self._next = 0  # slot that is read next
-        self._native = _NativeThreads()
-        self._seen: list[str] = []
-        self._known_objects = -1
-        # Here, in the thread that starts it: that thread may hold Numba's compiler lock, and waits for this one.
-        self._handler_address = int(handler.make_handler(_CONTROL.ctypes.data).address)
-        _prepare_ring()
-        self._publish_ranges()
-
-    def run(self) -> None:
-        """Do all of it; what fails is told to the thread that started it."""
-        old = None
-        try:
-            flags = posix.SA_SIGINFO | posix.SA_RESTART | posix.SA_ONSTACK
-            old = posix.set_handler(SIGNAL, self._handler_address, flags)
-            _CONTROL[handler.ENABLED] = 1
-            self.sample_cost_ns = _sample_cost_ns()
-            self._next = int(_CONTROL[handler.SLOT])
-            self._arm_new()
-            self.armed.set()
-            turn = 0
-            while not self.ended.wait(KEEPER_PERIOD_S):
-                self._arm_new()
-                turn += 1
-                if turn % EMPTY_EVERY == 0:
-                    self.empty()
-                    if _compiler_is_free():
-                        self._publish_ranges()
-        except BaseException as failure:
-            self.failure = failure
-        finally:
-            for timer in self._timers.values():
-                posix.delete_timer(timer)
-            _CONTROL[handler.ENABLED] = 0
-            if old is not None:
-                posix.restore_handler(SIGNAL, old)
-            self.empty()
-            self.armed.set()
-
-    def empty(self) -> None:
-        """Hand what is in the ring to the open sessions."""
-        with self.turn:
-            taken, lost = _take(self._next)
-            self._next += len(taken) + lost
-            for session in self.sessions:
-                session.lost += lost
-                if len(taken):
-                    session.chunks.append(taken)
-
-    def _arm_new(self) -> None:
-        """Start a timer for each thread that has none; forget those of threads that ended."""
-        names = os.listdir("/proc/self/task")  # noqa: PTH208  # a Path for each thread, 100 times a second, is felt
-        looking = self._native.is_time()
-        if names == self._seen and not looking:
-            return
-        self._seen = names
-        alive = {int(name) for name in names}
-        alive.discard(threading.get_native_id())
-        for thread in self._timers.keys() - alive:
-            posix.delete_timer(self._timers.pop(thread))
-        known = {each.native_id: each.name for each in threading.enumerate()}
-        if looking:
-            for thread in self._native.idle(alive - known.keys()) & self._timers.keys():
-                posix.delete_timer(self._timers.pop(thread))
-        fresh = (alive & known.keys() | self._native.busy) - self._timers.keys()
-        period_ns = int(1e9 / self.rate_per_s * OFF_BEAT)
-        for thread in fresh:
-            clock = posix.CLOCK_MONOTONIC if self.clock == "wall" else posix.thread_cpu_clock(thread)
-            timer = posix.start_timer(thread, SIGNAL, thread, period_ns, clock)
-            if timer is not None:
-                self._timers[thread] = timer
-                self.names[thread] = known.get(thread, "native thread")
-
-    def _publish_ranges(self) -> None:
-        """Tell the handler where compiled code lies, when more was compiled since."""
-        count = codemap.capture.count()
-        if count == self._known_objects:
-            return
-        self._known_objects = count
-        ranges = _merged(codemap.code_map())
-        _kept.append(ranges)  # a handler may still be reading an older one: none is ever freed
-        _CONTROL[handler.RANGE_COUNT] = 0
-        _CONTROL[handler.RANGES] = ranges.ctypes.data
-        _CONTROL[handler.RANGE_COUNT] = len(ranges)
-
-
-_CONTROL = np.zeros(handler.CONTROL_WORDS, np.int64)
-_kept: list[np.ndarray] = []
-_keeper: _Keeper | None = None
+_keeper: Keeper | None = None
 _start_lock = threading.Lock()
 
 
@@ -220,7 +61,7 @@ def sampling(rate_per_s: float = 1000, clock: Clock = "wall") -> Iterator[Sample
         raise InputError(f"the clock is {clock!r}: take 'wall' or 'cpu'")
     empty = np.zeros(0, np.int64)
     samples = Samples(empty, empty, empty, 0, 0.0, rate_per_s, clock, float("nan"))
-    session = _Session()
+    session = Session()
     owner = os.getpid()
     keeper = _open(session, rate_per_s, clock)
     if (keeper.rate_per_s, keeper.clock) != (rate_per_s, clock):
@@ -245,7 +86,7 @@ def is_sampling() -> bool:
     return _keeper is not None
 
 
-def _open(session: _Session, rate_per_s: float, clock: Clock) -> _Keeper:
+def _open(session: Session, rate_per_s: float, clock: Clock) -> Keeper:
     global _keeper
     reason = posix.unsupported()
     if reason:
@@ -253,7 +94,7 @@ def _open(session: _Session, rate_per_s: float, clock: Clock) -> _Keeper:
     codemap.install()
     with _start_lock:
         if _keeper is None:
-            _keeper = _Keeper(rate_per_s, clock)
+            _keeper = Keeper(rate_per_s, clock)
             _keeper.sessions.append(session)
             try:
                 _keeper.start()
@@ -273,7 +114,7 @@ def _open(session: _Session, rate_per_s: float, clock: Clock) -> _Keeper:
     return keeper
 
 
-def _close(keeper: _Keeper, session: _Session) -> None:
+def _close(keeper: Keeper, session: Session) -> None:
     """End `session`; the last one ends the keeper."""
     global _keeper
     with _start_lock:
@@ -290,7 +131,7 @@ def _close(keeper: _Keeper, session: _Session) -> None:
                 keeper.sessions.remove(session)
 
 
-def _fill(samples: Samples, keeper: _Keeper, session: _Session) -> None:
+def _fill(samples: Samples, keeper: Keeper, session: Session) -> None:
     shape = (0, handler.ENTRY_WORDS)
     taken = np.concatenate(session.chunks) if session.chunks else np.zeros(shape, np.int64)
     samples.pc, samples.caller = taken[:, handler.PC].copy(), taken[:, handler.CALLER].copy()
@@ -299,79 +140,13 @@ def _fill(samples: Samples, keeper: _Keeper, session: _Session) -> None:
     samples.names = dict(keeper.names)
 
 
-def _prepare_ring() -> None:
-    if not _CONTROL[handler.RING]:
-        ring = np.zeros((RING_ENTRIES, handler.ENTRY_WORDS), np.int64)
-        _kept.append(ring)
-        _CONTROL[handler.MASK] = RING_ENTRIES - 1
-        _CONTROL[handler.RING] = ring.ctypes.data
-
-
-def _take(begin: int) -> tuple[np.ndarray, int]:
-    """Return the entries from slot `begin` on that are complete, and how many of the oldest were overwritten."""
-    ring = _kept_ring()
-    end = int(_CONTROL[handler.SLOT])
-    lost = max(0, end - begin - RING_ENTRIES)
-    slots = np.arange(begin + lost, end)
-    if not len(slots):
-        return np.zeros((0, handler.ENTRY_WORDS), np.int64), lost
-    taken = ring[slots & (RING_ENTRIES - 1)]
-    again = ring[slots & (RING_ENTRIES - 1), handler.SEQUENCE]
-    whole = (taken[:, handler.SEQUENCE] == slots + 1) & (again == slots + 1)
-    if whole.all():
-        return taken, lost
-    first = int(np.argmin(whole))  # a handler is just writing this one: it and what follows comes next time
-    return taken[:first], lost
-
-
-def _kept_ring() -> np.ndarray:
-    return next((each for each in _kept if each.ctypes.data == _CONTROL[handler.RING]), np.zeros((RING_ENTRIES, 4)))
-
-
-def _compiler_is_free() -> bool:
-    """Return whether nobody compiles just now: the code map would wait for it, and the ring must be emptied."""
-    lock = global_compiler_lock._lock
-    free: bool = lock.acquire(blocking=False)
-    if free:
-        lock.release()
-    return free
-
-
-def _merged(found: CodeMap) -> np.ndarray:
-    """Return the ranges of all compiled functions as sorted pairs, neighbours joined."""
-    joined: list[list[int]] = []
-    for each in found.functions:
-        if joined and each.begin - joined[-1][1] < 4096:
-            joined[-1][1] = max(joined[-1][1], each.end)
-        else:
-            joined.append([each.begin, each.end])
-    return np.array(joined, np.int64).reshape(-1, 2)
-
-
-@functools.cache
-def _sample_cost_ns() -> float:
-    """Return what one signal costs, measured once in a process: the best of some batches, less what sending none costs.
-
-    The timer's own interrupt in Linux is not in it; a measured slowdown is, where the profile has one.
-    """
-    send, batch = posix.libc()["raise"], 100
-    best: dict[int, float] = {}
-    for signo in (0, SIGNAL) * 5:
-        began = time.perf_counter_ns()
-        for _ in range(batch):
-            send(ctypes.c_int(signo))
-        spent = (time.perf_counter_ns() - began) / batch
-        best[signo] = min(best.get(signo, spent), spent)
-    return max(0.0, best[SIGNAL] - best[0])
-
-
 def _after_fork() -> None:
     """In a forked child: there are no timers and no keeper; forget them, and put the signal back to its default."""
     global _keeper, _start_lock
     _start_lock = threading.Lock()
     if _keeper is not None:
         _keeper = None
-        _CONTROL[handler.ENABLED] = 0
+        ring.CONTROL[handler.ENABLED] = 0
         posix.restore_handler(SIGNAL, posix.SigAction())
 
 

@@ -22,6 +22,7 @@ COMBINED = {
     "float_order",
 }  # their fixes are options, and stand in each other's way
 ADDS = 1.1
+LONGEST_TYPE = 60
 
 
 class Diagnosis(Findings):
@@ -63,10 +64,17 @@ def diagnose(function: Any, *arguments: Any, measure: bool = True, seconds: floa
         file=subject.file,
         first_line=subject.first_line,
         source_lines=tuple(subject.source_lines),
-        signature=f"({', '.join(str(kind) for kind in subject.argument_types)})",
+        signature=f"({', '.join(_short(str(kind)) for kind in subject.argument_types)})",
         findings=tuple(sorted((f for f in judged if f.confirmed), key=lambda finding: -finding.speedup)),
         dismissed=tuple(finding for finding in judged if not finding.confirmed),
         seconds=time.perf_counter() - began,
+    )
+
+
+def _short(kind: str) -> str:
+    """Return the name of a type, cut where it lists the fields of a record or of a state."""
+    return (
+        kind if len(kind) <= LONGEST_TYPE else f"{kind[: kind.index('(')] if '(' in kind else kind[:LONGEST_TYPE]}(…)"
     )
 
 

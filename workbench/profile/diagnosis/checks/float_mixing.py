@@ -23,6 +23,7 @@ def look(subject: Subject, trials: Trials) -> list[Suspicion]:
     widened = _lines_with(subject, ("fpext",)) & _lines_with(subject, ("fptrunc",))
     back = _lines_with(subject, ("fptosi", "fptoui"))
     back |= {i.line for i in subject.instructions(in_loop=True) if i.line and "@llvm.fpto" in i.text}
+    turned = _turned_to_float(subject)
     unsigned, single, divided = set(), set(), set()
     for line, statement in subject.assignments("binop", "inplace_binop"):
         expression = statement.value
@@ -30,14 +31,15 @@ def look(subject: Subject, trials: Trials) -> list[Suspicion]:
         result = subject.type_of(statement.target)
         if result != types.float64:
             continue
-        if line in converted and _signed_with_unsigned(*sides):
+        mixed = _signed_with_unsigned(*sides) or (types.uint64 in sides and _name_of(statement.target) in turned)
+        if line in converted and mixed:
             unsigned.add(line)
         elif line in widened and _single_with_other(*sides):
             single.add(line)
         elif line in converted & back and expression.fn is operator.truediv and _both_integers(*sides):
             divided.add(line)
     return [
-        *_suspect(unsigned, _UNSIGNED, _casts(subject, unsigned, "uint64", _is_signed)),
+        *_suspect(unsigned, _UNSIGNED, _casts(subject, unsigned, "uint64", _is_signed), stands=True),
         *_suspect(single, _SINGLE, _casts(subject, single, "float32", _is_wide)),
         *_suspect(divided, _DIVIDED, _whole_division(divided)),
     ]
@@ -66,12 +68,15 @@ _DIVIDED = (
 )
 
 
-def _suspect(lines: set[int], words: tuple[str, str, str, str, float], rewrite: Rewrite) -> list[Suspicion]:
+def _suspect(
+    lines: set[int], words: tuple[str, str, str, str, float], rewrite: Rewrite, *, stands: bool = False
+) -> list[Suspicion]:
+    """Return the suspicion on `lines`, if there are any. `stands`: it loses whole numbers, whatever the fix gains."""
     if not lines:
         return []
     what, evidence, fix, label, tolerance = words
     tried = Fix(label, rewrite=rewrite, tolerance=tolerance)
-    return [Suspicion("float_mixing", tuple(sorted(lines)), what, evidence, fix, (tried,))]
+    return [Suspicion("float_mixing", tuple(sorted(lines)), what, evidence, fix, (tried,), stands=stands)]
 
 
 def _lines_with(subject: Subject, opcodes: tuple[str, ...]) -> set[int]:
@@ -95,8 +100,21 @@ def _both_integers(a: Any, b: Any) -> bool:
 
 
 def _signed_with_unsigned(a: Any, b: Any) -> bool:
-    """Also a float64 with a uint64: the variable has turned into a float by the same mixing at its first value."""
     return (_is_signed(a) and _is_unsigned(b)) or (_is_unsigned(a) and _is_signed(b))
+
+
+def _turned_to_float(subject: Subject) -> set[str]:
+    """Return the variables that begin as integers and are float64 later: mixing did that at their first turn."""
+    kinds = subject.named_types()
+    return {
+        name
+        for name, found in kinds.items()
+        if types.float64 in found and any(isinstance(kind, types.Integer) for kind in found)
+    }
+
+
+def _name_of(variable: Any) -> str:
+    return str(getattr(variable, "name", "")).split(".")[0]
 
 
 def _single_with_other(a: Any, b: Any) -> bool:
