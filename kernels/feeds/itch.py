@@ -308,8 +308,7 @@ class ItchFeed:
                 if not count and not control[FAULT]:
                     self._keep(self._chunk[control[OFFSET] :].tobytes())
             if count:
-                control[FAULT] = 0  # met again, and told, by the next pull
-                return int(count)
+                return int(count)  # a fault behind these events is met again, and told, by the next pull
             if control[FAULT]:
                 raise ItchError(self._fault(self._chunk))
         return 0

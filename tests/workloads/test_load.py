@@ -213,6 +213,12 @@ def test_itch_that_is_cut_or_damaged_is_told_by_its_byte(write, tmp_path):
     assert workloads.load(write(data + b"\0\0")).events.size == 50  # the end of session that NASDAQ writes
 
 
+def test_itch_of_short_messages_only_is_read_whole(write):
+    deletion = b"\0\x13D\0\1" + bytes(15) + b"\7"
+    events = workloads.load(write(deletion * 200_000)).events
+    assert events.size == 200_000 and set(events["kind"]) == {Kind.DELETE} and set(events["order_id"]) == {7}
+
+
 def test_what_itch_cannot_say_is_told(tmp_path):
     events = workloads.synthetic(1, 50, seed=1).events.copy()
     for field, value, expected in [

@@ -81,6 +81,16 @@ def test_prices_between_two_cents_and_numbers_above_31_bits():
         assert feed.symbol_names == ("NAME",)
 
 
+def test_a_cross_is_a_trade_where_it_has_shares_that_fit():
+    source, feed, messages = random.Random(6), ItchFeed(), []
+    for shares in (0, 1, 2**31 - 1, 2**31, 2**63):
+        cross = bytearray(itch_oracle.message(source, "Q"))
+        cross[11:19] = shares.to_bytes(8, "big")
+        messages.append(bytes(cross))
+    feed.push(itch_oracle.framed(messages))
+    assert feed.pull() == 2 and feed.events["size"][:2].tolist() == [1, 2**31 - 1]
+
+
 def test_the_padding_of_events_is_zero():
     source, feed = random.Random(3), ItchFeed(64)
     feed.events.view(np.uint8)[:] = 255
