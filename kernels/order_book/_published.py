@@ -28,9 +28,10 @@ import numpy as np
 
 from kernels.machine import atomics
 from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
-from kernels.machine.hints import pause, unlikely, yield_core
+from kernels.machine.hints import pause, unlikely
 from kernels.machine.memory import aligned
-from kernels.order_book._apply import best_level, cold, copy_levels, hot, level_key
+from kernels.machine.sleep import sleep_us
+from kernels.order_book._apply import best_level, cold, copy_levels, entry, hot, level_key
 from kernels.order_book._marked import marked_point
 
 DEPTH = 7  # levels of a side: with the sequence before them they fill one line
@@ -41,6 +42,7 @@ DEPTH_ASKS = 17
 SIDE_SHIFT = 3  # from the bids to the offers
 NEVER = 2**40  # a floor above every key: nobody follows
 ALWAYS = -(2**40)  # a floor below every key: fewer than 7 levels, or not yet written
+NAP_US = 20
 PATIENCE = 64  # after so many reads in vain the writer may have lost its core, perhaps to this very reader
 
 
@@ -131,7 +133,7 @@ def _write_side(state, row, at, pauses):
     atomics.store(state.depth_floor, row, floor, RELAXED)  # RELAXED: after `follow` this thread alone writes it
 
 
-@cold
+@entry
 def publish_all(state):
     """Publish every symbol: after the book was emptied or replaced as a whole."""
     for symbol in range(state.depth_floor.shape[0] >> 1):
@@ -143,7 +145,7 @@ def publish_all(state):
 # ---- readers -------------------------------------------------------------------------------------------------------
 
 
-@cold
+@entry
 def follow(state, symbol):
     """Have the depth of `symbol` published from the next event of that symbol on. Any thread; there is no way back.
 
@@ -169,7 +171,7 @@ def _wait(retries):
     if retries < PATIENCE:
         pause()
     else:
-        yield_core()
+        sleep_us(NAP_US)
 
 
 @hot

@@ -22,8 +22,8 @@ import numpy as np
 
 from kernels.machine import atomics
 from kernels.machine.atomics import ACQ_REL, ACQUIRE, RELAXED, RELEASE, SEQ_CST
-from kernels.machine.hints import yield_core
 from kernels.machine.memory import aligned
+from kernels.machine.sleep import sleep_us
 from kernels.order_book._apply import cold, hot
 
 SLOTS = 8  # threads that may work on the structure at a time
@@ -38,7 +38,8 @@ KEY, TOTAL = 0, 1
 LINK = 12  # the next of a bag, or of the free stack; not what threads that traverse the structure follow
 POISON = -(2**41)  # the key and the total of a free node: no thread may ever see it
 SPARE = 4 * TRY_EVERY  # nodes that one writer has retired and not yet freed, with readers that go on
-PATIENCE = 1 << 20  # times to yield the core, some tenths of a second in all, before there is no room
+NAP_US = 20
+PATIENCE = 1 << 13  # naps, some tenths of a second in all, before there is no room
 _NODE_MASK = 0xFFFFFFFF
 
 
@@ -222,7 +223,7 @@ def relieve(state, slot):
             collect(state, slot)
         if has_free(state) or not _others_pinned(state, slot):
             break
-        yield_core()
+        sleep_us(NAP_US)
     pin(state, slot)
 
 

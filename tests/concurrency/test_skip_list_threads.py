@@ -11,7 +11,7 @@ from threads import compiled, core_sets, meet, operations, run_threads
 
 import kernels
 from kernels.machine import atomics
-from kernels.machine.hints import yield_core
+from kernels.machine.sleep import sleep_us
 from kernels.order_book import _reclaim
 from kernels.order_book._apply import DONE
 from kernels.order_book._marked import BROKEN, PASSED, new_pauses, next_random
@@ -200,7 +200,7 @@ def stay(state, slot, control):
     node, _total = first_level(state.nodes, 0, None)
     atomics.store(control, 0, 1, "release")
     while atomics.load(control, 1, "acquire") == 0:
-        yield_core()
+        sleep_us(20)
     key = atomics.load(state.nodes, (node << NODE_SHIFT) + KEY, "relaxed")
     unpin(state, slot)
     control[2] = key
@@ -210,7 +210,7 @@ def stay(state, slot, control):
 def leave(state, slot, rounds, control, pauses):
     """Take out the level that the other thread stays on, and others after it; then tell it to go."""
     while atomics.load(control, 0, "acquire") == 0:
-        yield_core()
+        sleep_us(20)
     put(state, 5, -1, slot, pauses)
     for i in range(rounds):
         put(state, i % 5, 1, slot, pauses)
