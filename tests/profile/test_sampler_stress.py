@@ -1,4 +1,7 @@
-"""Ten minutes of everything that could break a sampler: WORKBENCH_LONG=1; a second or two of the same without."""
+"""Ten minutes of everything that could break a sampler: WORKBENCH_LONG=1; a second or two of the same without.
+
+It is a program too, so that another profiler can run it: ``scalene run --cpu-only -o stress.json FILE``.
+"""
 
 import gc
 import os
@@ -111,7 +114,12 @@ def test_nothing_crashes_and_nothing_stays_behind():
             for way in random.sample(ways, 5):
                 way()
         rounds += 1
+    print(f"{rounds} rounds of stress in {SECONDS} s, nothing crashed")
     assert rounds > 0
     assert not is_sampling()
     assert not [each for each in threading.enumerate() if each.name == "workbench sampler"]
     time.sleep(0.05)  # a signal still on its way would end the process
+
+
+if __name__ == "__main__":
+    test_nothing_crashes_and_nothing_stays_behind()
