@@ -44,8 +44,9 @@ DONE, LEVEL_FULL, NO_ROOM = 0, 1, 2
 # A call hands over every array of the state, 7 words each: what runs for every event is therefore inlined, and what
 # rarely runs is kept out of the way. Numba's own rule would be to inline whatever an inlined function calls. Without
 # `_nrt` no reference is counted, which is an atomic instruction for each array at each use; nothing can be allocated.
-hot = kernel_jit(forceinline=True, _nrt=False)
-cold = kernel_jit(forceinline=False, _nrt=False)
+hot = kernel_jit(inner=True, forceinline=True, _nrt=False)
+cold = kernel_jit(inner=True, forceinline=False, _nrt=False)
+entry = kernel_jit(forceinline=False, _nrt=False)  # cold, and called from Python too
 
 ADD, CANCEL, DELETE, EXECUTE = int(Kind.ADD), int(Kind.CANCEL), int(Kind.DELETE), int(Kind.EXECUTE)
 REPLACE, MODIFY, CLEAR = int(Kind.REPLACE), int(Kind.MODIFY), int(Kind.CLEAR)

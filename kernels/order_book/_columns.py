@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from kernels.machine.hints import unlikely
-from kernels.order_book._apply import HASH_SHIFT, LIMIT, LIVE, PROBES, cold, hot
+from kernels.order_book._apply import HASH_SHIFT, LIMIT, LIVE, PROBES, cold, entry, hot
 from kernels.probe import count
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio, made odd
@@ -76,7 +76,7 @@ def extract(state: Any) -> tuple[np.ndarray, ...]:
     return state.order_id[used], state.order_size[used], state.order_price[used], state.order_row[used]
 
 
-@cold
+@entry
 def rehash(old, new):
     """Copy the orders of `old` into the empty table of `new`."""
     for slot in range(old.order_id.shape[0]):

@@ -22,7 +22,7 @@ import numpy as np
 from kernels.machine.hints import unlikely
 from kernels.machine.memory import aligned
 from kernels.machine.prefetch import prefetch_write
-from kernels.order_book._apply import HASH_SHIFT, LIVE, PROBES, SYMBOLS, cold, hot
+from kernels.order_book._apply import HASH_SHIFT, LIVE, PROBES, SYMBOLS, cold, entry, hot
 from kernels.order_book._columns import GOLDEN, ONE, set_capacity, slots_for
 from kernels.probe import count
 
@@ -67,7 +67,7 @@ def extract(state: Any) -> tuple[np.ndarray, ...]:
     return state.order_entry[2 * used], size, price, row
 
 
-@cold
+@entry
 def rehash(old, new):
     """Copy the orders of `old` into the empty table of `new`."""
     for slot in range(old.order_entry.shape[0] >> 1):

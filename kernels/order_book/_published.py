@@ -33,6 +33,7 @@ from kernels.machine.memory import aligned
 from kernels.machine.sleep import sleep_us
 from kernels.order_book._apply import best_level, cold, copy_levels, entry, hot, level_key
 from kernels.order_book._marked import marked_point
+from kernels.order_book._public import public
 
 DEPTH = 7  # levels of a side: with the sequence before them they fill one line
 SYMBOL_SHIFT = 5  # 32 words, 4 lines, for each symbol
@@ -67,7 +68,7 @@ def touch(state, row, key):
         state.touched[0] |= 1 << (row & 1)
 
 
-@hot
+@public
 def publish(state, symbol, pauses):
     """Show readers the state of `symbol` after an event. To be called between events, by the one writer."""
     words = state.published
@@ -174,7 +175,7 @@ def _wait(retries):
         sleep_us(NAP_US)
 
 
-@hot
+@public
 def read_best(state, symbol):
     """Return ``(bid_ticks, bid_size, ask_ticks, ask_size, retries)``: bid and offer of one and the same moment.
 
@@ -195,7 +196,7 @@ def read_best(state, symbol):
         _wait(retries)
 
 
-@hot
+@public
 def read_depth(state, symbol, levels):
     """Write the best levels of both sides, of one and the same moment, into `levels`; return the retries.
 

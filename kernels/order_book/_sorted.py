@@ -25,6 +25,7 @@ from kernels.order_book._apply import (
     WANTED_LEVELS,
     WANTED_ROW,
     cold,
+    entry,
     hot,
 )
 from kernels.probe import count
@@ -76,7 +77,7 @@ def _larger_pool(state: Any, size: int) -> Any:
     return larger
 
 
-@cold
+@entry
 def _move_rows(source, target, old_at, new_at, length):
     """Copy each row from its old place in `source` to its new one in `target`."""
     for row in range(old_at.shape[0]):

@@ -38,6 +38,7 @@ from kernels.order_book._apply import (
     WINDOW_SHIFT,
     WORDS_SCANNED,
     cold,
+    entry,
     hot,
 )
 from kernels.order_book._sorted import add_to_level, find_level, has_room, open_gap
@@ -78,7 +79,7 @@ def reset(state: Any) -> None:
 grown = _sorted.grown
 
 
-@cold
+@entry
 def _clear_rows(state):
     for row in range(state.row_misses.shape[0]):
         clear_levels(state, row, None)

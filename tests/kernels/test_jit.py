@@ -111,3 +111,28 @@ def test_nothing_unfinished_is_left_behind(subject):
     names = [file.name for file in (subject.parent / "cache" / "compiled").iterdir()]
     assert names
     assert all(name.endswith(".nbc") for name in names)
+
+
+def test_a_callee_in_the_kernels_library_is_part_of_a_users_key(subject):
+    outer = subject / "outer.py"
+    text = outer.read_text().replace(
+        "from subject.inner", "from kernels.machine.bits import popcount\nfrom subject.inner"
+    )
+    outer.write_text(text)
+    files = _jit._imported_files(outer)
+    assert Path(_jit.__file__).parent / "machine" / "bits.py" in files
+    assert subject / "inner.py" in files
+
+
+def test_an_inner_function_works_inside_and_refuses_python(tmp_path):
+    @_jit.kernel_jit(inner=True)
+    def doubled(x):
+        return 2 * x
+
+    @_jit.kernel_jit
+    def caller(x):
+        return doubled(x) + 1
+
+    assert caller(3) == 7
+    with pytest.raises(TypeError, match="doubled is compiled for the inside"):
+        doubled(3)

@@ -7,10 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `streams`
 
-import kernels
-
-BOOK = kernels.get("order_book")
-OURS = [name for name, variant in BOOK.variants.items() if not variant.peer]
+from streams import BOOK, OURS
 
 
 @pytest.fixture(scope="session")

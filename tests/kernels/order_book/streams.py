@@ -1,4 +1,4 @@
-"""Event streams for the tests: hypothesis strategies, and a small reader of LOBSTER files."""
+"""The book under test, and event streams for it: hypothesis strategies, and a small reader of LOBSTER files."""
 
 import gzip
 import os
@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+import kernels
 from kernels.messages import EVENT, MAX_ORDER_SIZE, MAX_PRICE_TICKS, Kind
 
+BOOK = kernels.get("order_book")
+OURS = [name for name, variant in BOOK.variants.items() if not variant.peer]
 SYMBOLS = 3
 FIELDS = ("kind", "symbol", "side", "order_id", "new_order_id", "price_ticks", "size")
 

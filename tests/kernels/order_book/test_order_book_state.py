@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import streams
-from conftest import BOOK, OURS
+from streams import BOOK, OURS
 
 from kernels.messages import EVENT, MAX_LEVEL_SIZE, MAX_ORDER_SIZE, Kind
 from kernels.order_book import _columns
