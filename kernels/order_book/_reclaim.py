@@ -25,6 +25,7 @@ from kernels.machine.atomics import ACQ_REL, ACQUIRE, RELAXED, RELEASE, SEQ_CST
 from kernels.machine.memory import aligned
 from kernels.machine.sleep import sleep_us
 from kernels.order_book._apply import cold, hot
+from kernels.order_book._public import public
 
 SLOTS = 8  # threads that may work on the structure at a time
 EPOCH, FREE = 0, 8  # in `epoch`
@@ -77,7 +78,7 @@ def word_at(node, field):
     return np.uint64((node << NODE_SHIFT) + field)
 
 
-@hot
+@public
 def pin(state, slot):
     """Announce that the thread of `slot` is at work: from here to `unpin` no node it can reach is used again."""
     at = slot << SLOT_SHIFT
@@ -89,13 +90,13 @@ def pin(state, slot):
     atomics.fence(SEQ_CST)
 
 
-@hot
+@public
 def unpin(state, slot):
     """Announce that the thread of `slot` holds no node any more."""
     atomics.store(state.slots, (slot << SLOT_SHIFT) + ANNOUNCED, 0, RELEASE)  # RELEASE: its reads are done before
 
 
-@cold
+@public
 def try_advance(state):
     """Advance the epoch if every pinned thread has seen the present one; say whether this thread did."""
     epoch = atomics.load(state.epoch, EPOCH, RELAXED)  # RELAXED: the exchange below checks it
@@ -127,14 +128,14 @@ def retire(state, slot, node):
     atomics.store(
         state.nodes, word_at(node, LINK), state.slots[bag], RELAXED
     )  # RELAXED: others see it after `_free_bag`
-    state.slots[bag] = node
+    atomics.store(state.slots, bag, node, RELAXED)  # RELAXED: only whether there is one is read by others
     state.slots[at + RETIRED] += 1
     if state.slots[at + RETIRED] >= TRY_EVERY:
         state.slots[at + RETIRED] = 0
         try_advance(state)
 
 
-@cold
+@public
 def collect(state, slot):
     """Free what this thread retired two epochs ago or earlier."""
     at = slot << SLOT_SHIFT
@@ -150,7 +151,7 @@ def _free_bag(state, bag):
     first = state.slots[bag]
     if first == 0:
         return
-    state.slots[bag] = 0
+    atomics.store(state.slots, bag, 0, RELAXED)  # RELAXED: as in `retire`
     nodes = state.nodes
     node = first
     while True:
@@ -209,28 +210,35 @@ def has_free(state):
     return atomics.load(state.epoch, FREE, RELAXED) & _NODE_MASK != 0  # RELAXED: out of date at once anyway
 
 
-@cold
+@public
 def relieve(state, slot):
     """Try to free retired nodes: unpin, advance, collect, and pin again. What the thread found before is void.
 
-    Where another thread is pinned in an old epoch, it is given the time to come out: it may have lost its core. This is
-    the one place where a thread waits for another, and it does not wait for ever.
+    Another thread that is pinned in an old epoch, or that has retired nodes which it alone can free, is given time
+    to do so: it may have lost its core. This is the one place where a thread waits for another, and it does not wait for
+    ever.
     """
     unpin(state, slot)
     for _ in range(PATIENCE):
         for _ in range(BAGS):
             try_advance(state)
             collect(state, slot)
-        if has_free(state) or not _others_pinned(state, slot):
+        if has_free(state) or not _others_hold_nodes(state, slot):
             break
         sleep_us(NAP_US)
     pin(state, slot)
 
 
 @cold
-def _others_pinned(state, slot):
-    """Return whether any thread but that of `slot` is pinned."""
-    for other in range(SLOTS):  # noqa: SIM110  # a generator would be an object
-        if other != slot and atomics.load(state.slots, other << SLOT_SHIFT, RELAXED) != 0:  # RELAXED: soon out of date
+def _others_hold_nodes(state, slot):
+    """Return whether any thread but that of `slot` is pinned, or has retired nodes that it will free."""
+    for other in range(SLOTS):
+        if other == slot:
+            continue
+        at = other << SLOT_SHIFT
+        held = atomics.load(state.slots, at + ANNOUNCED, RELAXED)  # RELAXED, all four: soon out of date anyway
+        for i in range(BAGS):
+            held |= atomics.load(state.slots, at + BAG + i, RELAXED)
+        if held != 0:
             return True
     return False

@@ -29,6 +29,7 @@ from kernels.messages import MAX_LEVEL_SIZE
 from kernels.order_book import _apply
 from kernels.order_book._apply import DONE, LEVEL_FULL, NO_ROOM, RETRIES, cold, hot
 from kernels.order_book._marked import expect, marked_point, next_random
+from kernels.order_book._public import public
 from kernels.order_book._reclaim import (
     KEY,
     POISON,
@@ -202,7 +203,7 @@ def _add_to(state, row, key, change, node, before, after, slot, probe, pauses):
     return -1
 
 
-@hot
+@public
 def change(state, row, key, change, slot, probe, pauses):
     """Add `change` to the size of the level `key`, from any thread that has a `slot` of its own (below SLOTS).
 
@@ -264,7 +265,7 @@ def next_level(nodes, node, pauses):
             return node, total
 
 
-@hot
+@public
 def size_of(state, row, key, slot, probe, pauses):
     """Return the size of the level `key`, 0 when there is none; from any thread that has a `slot` of its own."""
     before, after = stack_empty(MAX_HEIGHT, np.int64), stack_empty(MAX_HEIGHT, np.int64)

@@ -13,7 +13,8 @@ from kernels.catalog import Variant
 from kernels.machine.locks import mutex_lock, mutex_unlock, new_mutex
 from kernels.messages import BAD_KINDS
 from kernels.order_book import _apply, _columns, _sorted, _state
-from kernels.order_book._apply import apply, best_level, copy_levels, hot, write_best
+from kernels.order_book._apply import apply, best_level, copy_levels, write_best
+from kernels.order_book._public import public
 from kernels.probe import start, stop
 
 
@@ -78,7 +79,7 @@ def best(state, symbol):
     return bid & 0x7FFFFFFF, bid >> 32, ask & 0x7FFFFFFF, ask >> 32
 
 
-@hot
+@public
 def read_best(state, symbol):
     """Return ``(bid_ticks, bid_size, ask_ticks, ask_size, 0)`` of one moment. For any thread: it takes the mutex."""
     mutex_lock(state.mutex)

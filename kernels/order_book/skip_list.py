@@ -21,6 +21,7 @@ from kernels.machine.atomics import RELAXED
 from kernels.messages import BAD_KINDS
 from kernels.order_book import _apply, _columns, _skip_levels, _state
 from kernels.order_book._apply import apply, best_level, copy_levels, hot, level_key, write_best
+from kernels.order_book._public import public
 from kernels.order_book._reclaim import KEY, pin, unpin, word_at
 from kernels.order_book._skip_list import READER, TAIL, copy_row, first_level
 from kernels.probe import start, stop
@@ -97,7 +98,7 @@ def _read_level(state, row):
     return level_key(key, row), total
 
 
-@hot
+@public
 def read_best(state, symbol, reader=READER):
     """Return ``(bid_ticks, bid_size, ask_ticks, ask_size, 0)``: each side as it was when it was read, bids first.
 
@@ -110,7 +111,7 @@ def read_best(state, symbol, reader=READER):
     return bid_ticks, bid_size, ask_ticks, ask_size, 0
 
 
-@hot
+@public
 def read_depth(state, symbol, side, prices, sizes, reader=READER):
     """Write the best levels of one side, best first, until the arrays are full; return how many. As `read_best`."""
     pin(state, reader)

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import streams
-from conftest import BOOK
 
+import kernels
 from kernels.messages import Kind
 from kernels.order_book import _published, lock_free
 from kernels.order_book._published import DEPTH
 from kernels.order_book.reference import Reference
 
-VARIANT = BOOK.variants["lock_free"]
+VARIANT = kernels.get("order_book").variants["lock_free"]
 WORDS = 1 << _published.SYMBOL_SHIFT
 
 

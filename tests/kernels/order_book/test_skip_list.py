@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import streams
-from conftest import BOOK
 
+import kernels
 from kernels.messages import MAX_LEVEL_SIZE
 from kernels.order_book import _reclaim, _skip_list, skip_list
 from kernels.order_book._apply import DONE, LEVEL_FULL, NO_ROOM
 from kernels.order_book._reclaim import BAG, BAGS, FREE, KEY, LINK, POISON, SLOTS, TOTAL
 from kernels.order_book._skip_list import ABSENT, HEIGHT, LAST_KEY, MAX_HEIGHT, NEXT, OWNERS, TAIL
 
-VARIANT = BOOK.variants["skip_list"]
+VARIANT = kernels.get("order_book").variants["skip_list"]
 
 
 def built(levels=64, symbols=1):
