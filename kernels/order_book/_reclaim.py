@@ -215,8 +215,8 @@ def relieve(state, slot):
     """Try to free retired nodes: unpin, advance, collect, and pin again. What the thread found before is void.
 
     Another thread that is pinned in an old epoch, or that has retired nodes which it alone can free, is given time
-    to do so: it may have lost its core. This is the one place where a thread waits for another, and it does not wait for
-    ever.
+    to do so: it may have lost its core. This is the one place where a thread waits for another, and it does not wait
+    for ever.
     """
     unpin(state, slot)
     for _ in range(PATIENCE):
