@@ -155,9 +155,12 @@ def _with_assembly(code: str, source: str, note: LineNote) -> str:
         shown = [*shown, f"… {len(note.assembly) - len(shown)} more"]
     assembly = _e("\n".join(shown))
     bare = source.lstrip() or "assembly"
-    indent = source[: len(source) - len(source.lstrip())]
-    marked = f'{_e(indent)}<span style="text-decoration:underline dotted {_MUTED}">{_e(bare)}</span>'
-    summary = f"cursor:pointer;list-style:none;margin:0;padding:0;{_MONO};white-space:pre;color:{_TEXT}"
+    wide = source.expandtabs(4)
+    indent = (
+        len(wide) - len(wide.lstrip()) if wide.strip() else 0
+    )  # as padding: some pages trim a summary's first blanks
+    marked = f'<span style="text-decoration:underline dotted {_MUTED}">{_e(bare)}</span>'
+    summary = f"cursor:pointer;list-style:none;margin:0;padding:0 0 0 {indent}ch;{_MONO};white-space:pre;color:{_TEXT}"
     return (
         f'<details style="margin:0;padding:0;border:0"><summary style="{summary}">{marked}</summary>'
         f'<pre style="{_PRE};max-height:24em;overflow:auto;background:{_BAND};padding:4px 8px;color:{_MUTED}">'
