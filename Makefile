@@ -10,13 +10,20 @@ ifneq ($(wildcard ../shared/data),)
 export WORKBENCH_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: report test check lab system-packages clean
+.PHONY: report test test-slow check lab system-packages clean
 
 report: $(STAMP)
 	$(BIN)/workbench batch reports/quick.toml
 
+# Tests share the cores; what measures waits for the timing lock.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+
 test: $(STAMP) system-packages
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# What takes too long to wait for: every variant without a probe, bounds checks, long stress.
+test-slow: $(STAMP) system-packages
+	$(PYTEST) -m slow
 
 check: $(STAMP)
 	$(BIN)/ruff check .

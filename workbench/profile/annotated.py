@@ -206,6 +206,8 @@ def _headline(profile: Counted) -> str:
             f"sampling slows it by {100 * (over['slowdown'] - 1):.1f} % "
             f"({100 * (low - 1):.1f} … {100 * (high - 1):.1f})"
         )
+        if "keeper_core_share" in over:
+            told.append(f"the sampler itself takes {100 * over['keeper_core_share']:.1f} % of a core")
     elif "estimated_slowdown" in over:
         told.append(f"sampling costs about {100 * (over['estimated_slowdown'] - 1):.1f} %")
     return ", ".join(told)

@@ -12,7 +12,7 @@ import scipy.stats
 from workbench.errors import InputError
 from workbench.profile.attribute import profile_of
 from workbench.profile.profile import Profile
-from workbench.profile.sampler import Clock, Samples, sampling
+from workbench.profile.sampler import Clock, Samples, own_cpu_s, sampling
 from workbench.profile.target import Target, target_of
 
 ROUNDS = 8  # pairs of a sampled and an unsampled stretch; the interval of the slowdown comes from them
@@ -53,32 +53,34 @@ def _sample(
 ) -> tuple[Samples, dict[str, float]]:
     """Run `function` in `ROUNDS` pairs of stretches, in alternating order; sampled ones are three times longer."""
     stretch_s = seconds / ROUNDS / 4
-    ratios, parts = [], []
+    ratios, parts, shares = [], [], []
     _stretch(target, function, stretch_s)  # caches and branch predictors are warm from here on
     for turn in range(ROUNDS):
         if turn % 2:
             plain = _stretch(target, function, stretch_s)
         with sampling(rate_per_s, clock) as part:
+            own_s, began_s = own_cpu_s(), time.monotonic()
             sampled = _stretch(target, function, 3 * stretch_s)
+            shares.append((own_cpu_s() - own_s) / (time.monotonic() - began_s))
         if not turn % 2:
             plain = _stretch(target, function, stretch_s)
         parts.append(part)
         ratios.append(math.log(sampled / plain))
-    return _joined(parts), _interval(ratios)
+    return _joined(parts), {**_interval(ratios), "keeper_core_share": float(np.mean(shares))}
 
 
 def _stretch(target: Target, function: Any, seconds: float) -> float:
     """Run for about `seconds`; return the mean CPU time of one run, what prepares it left out.
 
-    CPU time of the whole process, the sampler's own thread included: another process on the same core does not change
-    it, as it would the time on the wall.
+    CPU time of the process, less that of the sampler's own threads: they run on another core where there is one, and
+    their share of it is told apart. Another process on the same core does not change CPU time, as it would the wall's.
     """
     spent, runs, end = 0.0, 0, time.perf_counter() + seconds
     while not runs or time.perf_counter() < end:
         target.prepare()
-        began = time.process_time()
+        began = time.process_time() - own_cpu_s()
         target.run(function)
-        spent += time.process_time() - began
+        spent += time.process_time() - own_cpu_s() - began
         runs += 1
     return spent / runs
 

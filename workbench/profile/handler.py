@@ -87,13 +87,16 @@ def make_handler(control: int) -> Any:
         low = np.int64(0)
         high = load_int64(control + 8 * RANGE_COUNT)
         ranges = load_int64(control + 8 * RANGES)
+        # Most words of a stack lie outside all ranges: they are told by two comparisons.
+        if high == 0 or address < load_int64(ranges) or address >= load_int64(ranges + 16 * high - 8):
+            return False
         while low < high:  # ranges are pairs (begin, end), sorted: find the first that ends after the address
             middle = (low + high) >> 1
             if load_int64(ranges + 16 * middle + 8) > address:
                 high = middle
             else:
                 low = middle + 1
-        return low < load_int64(control + 8 * RANGE_COUNT) and load_int64(ranges + 16 * low) <= address
+        return load_int64(ranges + 16 * low) <= address
 
     @numba.njit(error_model="numpy", forceinline=True)
     def note(pc, caller, thread):
@@ -119,7 +122,7 @@ def make_handler(control: int) -> Any:
                 if is_compiled(candidate):
                     caller = candidate
                     break
-        if load_int32(info + INFO_CODE) == SI_TIMER:
+        if load_int32(info + INFO_CODE) == SI_TIMER:  # the sender's signals say so too
             note(pc, caller, load_int64(info + INFO_VALUE))
         else:  # sent by something else: the sampler's own calibration, or another profiler's timer
             add_int64(control + 8 * FOREIGN, np.int64(1))

@@ -1,4 +1,4 @@
-"""The thread that arms the timers of a sampled process, empties the ring, and disarms what it armed."""
+"""The thread that arms the threads of a sampled process, empties the ring, and disarms what it armed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
 from workbench import codemap
-from workbench.profile import handler, posix, ring
+from workbench.profile import handler, posix, ring, senders
 
 Clock = Literal["wall", "cpu"]
 SIGNAL = int(signal.SIGPROF)
@@ -81,7 +81,8 @@ class Keeper(threading.Thread):
         self.failure: BaseException | None = None
         self.sample_cost_ns = float("nan")
         self.names: dict[int, str] = {}
-        self._timers: dict[int, int] = {}  # native id: timer
+        self._arms = senders.best(SIGNAL, int(1e9 / rate_per_s * OFF_BEAT), cpu_time=clock == "cpu")
+        self._armed: set[int] = set()  # native ids
         self._next = 0  # slot that is read next
         self._native = _NativeThreads()
         self._seen: list[str] = []
@@ -100,6 +101,7 @@ class Keeper(threading.Thread):
             ring.CONTROL[handler.ENABLED] = 1
             self.sample_cost_ns = _sample_cost_ns()
             self._next = int(ring.CONTROL[handler.SLOT])
+            self._arms.begin()
             self._arm_new()
             self.armed.set()
             turn = 0
@@ -113,8 +115,7 @@ class Keeper(threading.Thread):
         except BaseException as failure:
             self.failure = failure
         finally:
-            for timer in self._timers.values():
-                posix.delete_timer(timer)
+            self._arms.end()
             ring.CONTROL[handler.ENABLED] = 0
             if old is not None:
                 posix.restore_handler(SIGNAL, old)
@@ -131,29 +132,33 @@ class Keeper(threading.Thread):
                 if len(taken):
                     session.chunks.append(taken)
 
+    def own_cpu_s(self) -> float:
+        """Return the CPU time that sampling has used so far in threads of its own."""
+        own = self._arms.own_threads() | {self.native_id or 0}
+        return sum(posix.thread_cpu_s(thread) for thread in own)
+
     def _arm_new(self) -> None:
-        """Start a timer for each thread that has none; forget those of threads that ended."""
+        """Arm each thread that is not; forget those that ended."""
         names = os.listdir("/proc/self/task")  # noqa: PTH208  # a Path for each thread, 100 times a second, is felt
         looking = self._native.is_time()
         if names == self._seen and not looking:
             return
         self._seen = names
         alive = {int(name) for name in names}
-        alive.discard(threading.get_native_id())
-        for thread in self._timers.keys() - alive:
-            posix.delete_timer(self._timers.pop(thread))
+        alive -= {threading.get_native_id()} | self._arms.own_threads()
+        self._disarm(self._armed - alive)
         known = {each.native_id: each.name for each in threading.enumerate()}
         if looking:
-            for thread in self._native.idle(alive - known.keys()) & self._timers.keys():
-                posix.delete_timer(self._timers.pop(thread))
-        fresh = (alive & known.keys() | self._native.busy) - self._timers.keys()
-        period_ns = int(1e9 / self.rate_per_s * OFF_BEAT)
-        for thread in fresh:
-            clock = posix.CLOCK_MONOTONIC if self.clock == "wall" else posix.thread_cpu_clock(thread)
-            timer = posix.start_timer(thread, SIGNAL, thread, period_ns, clock)
-            if timer is not None:
-                self._timers[thread] = timer
+            self._disarm(self._native.idle(alive - known.keys()) & self._armed)
+        for thread in (alive & known.keys() | self._native.busy) - self._armed:
+            if self._arms.arm(thread):
+                self._armed.add(thread)
                 self.names[thread] = known.get(thread, "native thread")
+
+    def _disarm(self, threads: set[int]) -> None:
+        for thread in threads:
+            self._arms.disarm(thread)
+        self._armed -= threads
 
     def _publish_ranges(self) -> None:
         """Tell the handler where compiled code lies, when more was compiled since."""
@@ -177,7 +182,7 @@ def _compiler_is_free() -> bool:
 def _sample_cost_ns() -> float:
     """Return what one signal costs, measured once in a process: the best of some batches, less what sending none costs.
 
-    The timer's own interrupt in Linux is not in it; a measured slowdown is, where the profile has one.
+    What Linux does to send it from elsewhere is not in it; it is in a measured slowdown, where the profile has one.
     """
     send, batch = posix.libc()["raise"], 100
     best: dict[int, float] = {}

@@ -1,4 +1,4 @@
-"""Calls of Linux that Python does not offer: timers for one thread, signal handlers that are compiled code."""
+"""Calls of Linux that Python does not offer: signals for one thread, from timers too; handlers of compiled code."""
 
 from __future__ import annotations
 
@@ -8,19 +8,26 @@ import functools
 import os
 import platform
 import signal
+import threading
+import time
 from typing import Any
 
 from workbench.errors import WorkbenchError
 
 CLOCK_MONOTONIC = 1
+TIMER_ABSTIME = 1
 SIGEV_THREAD_ID = 4
 SA_SIGINFO, SA_ONSTACK, SA_RESTART = 0x4, 0x08000000, 0x10000000
 SI_TIMER = -2  # the code of a signal that a timer sent
 
 # Where a signal handler finds things: bytes into siginfo_t and ucontext_t, from the headers of glibc and Linux.
-INFO_CODE, INFO_VALUE = 8, 24
+INFO_CODE, INFO_VALUE, INFO_BYTES = 8, 24, 128
 CONTEXT_PC = {"x86_64": 168, "aarch64": 440}  # aarch64 is untested
 CONTEXT_SP = {"x86_64": 160, "aarch64": 432}
+
+# rt_tgsigqueueinfo: as tgkill, but with a value that tells the handler which thread it is in. No C library exports it.
+QUEUE_CALL = {"x86_64": 297, "aarch64": 240}
+_PR_SET_TIMERSLACK = 29
 
 
 class _SigEvent(ctypes.Structure):
@@ -72,6 +79,29 @@ def unsupported() -> str | None:
             f"sampling needs x86-64 or aarch64: where {platform.machine()} keeps its program counter is not known here"
         )
     return None
+
+
+@functools.cache
+def can_queue() -> bool:
+    """Return whether Linux lets this process send a thread of its own a signal with a value: a sandbox may not."""
+    call, me = QUEUE_CALL[platform.machine()], threading.get_native_id()
+    words = [ctypes.c_long(each) for each in (call, os.getpid(), me, 0)]
+    info = (ctypes.c_int * (INFO_BYTES // 4))()
+    info[INFO_CODE // 4] = SI_TIMER
+    return bool(libc().syscall(*words, info) == 0)  # signal 0 is checked and not sent
+
+
+def set_timer_slack(slack_ns: int) -> None:
+    """Let the calling thread be woken at most `slack_ns` later than it asked for, as far as Linux can."""
+    libc().prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(slack_ns), 0, 0, 0)
+
+
+def thread_cpu_s(thread: int) -> float:
+    """Return the CPU time that `thread` (a native id of this process) has used; 0 if it is gone."""
+    try:
+        return time.clock_gettime(thread_cpu_clock(thread))
+    except OSError:
+        return 0.0
 
 
 def thread_cpu_clock(thread: int) -> int:

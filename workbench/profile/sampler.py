@@ -1,8 +1,8 @@
 """Samples where every thread of this process is: no root, no ptrace, no debugger, 1,000 times a second and more.
 
-A timer for each thread (``timer_create`` with SIGEV_THREAD_ID) sends SIGPROF to that thread alone; a compiled handler
-notes the program counter. One *keeper* thread arms the timers of new threads, empties the ring, and disarms: what it
-has begun it also ends, whatever exception or interrupt hits the code that is sampled.
+Each thread is sent SIGPROF, by one *sender* thread of compiled code or by a timer of its own (see `senders`); a
+compiled handler notes the program counter. One *keeper* thread arms new threads, empties the ring, and disarms: what
+it has begun it also ends, whatever exception or interrupt hits the code that is sampled.
 
 Two clocks. ``"wall"`` (CLOCK_MONOTONIC) runs to 10,000 samples/s and also sees a thread that waits; on a busy machine
 it stays fair, as Linux sends one signal for all that were missed while a thread did not run. ``"cpu"`` counts the CPU
@@ -86,6 +86,12 @@ def is_sampling() -> bool:
     return _keeper is not None
 
 
+def own_cpu_s() -> float:
+    """Return the CPU time that the open region has used so far in threads of its own; 0 where none is open."""
+    keeper = _keeper
+    return 0.0 if keeper is None else keeper.own_cpu_s()
+
+
 def _open(session: Session, rate_per_s: float, clock: Clock) -> Keeper:
     global _keeper
     reason = posix.unsupported()
@@ -141,7 +147,7 @@ def _fill(samples: Samples, keeper: Keeper, session: Session) -> None:
 
 
 def _after_fork() -> None:
-    """In a forked child: there are no timers and no keeper; forget them, and put the signal back to its default."""
+    """In a forked child: there is no keeper, and nothing sends; forget them, and put the signal back to its default."""
     global _keeper, _start_lock
     _start_lock = threading.Lock()
     if _keeper is not None:
@@ -160,4 +166,4 @@ def _at_exit() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 atexit.register(_at_exit)
 
-__all__ = ["Clock", "Samples", "is_sampling", "sampling"]
+__all__ = ["Clock", "Samples", "is_sampling", "own_cpu_s", "sampling"]
