@@ -23,7 +23,7 @@ from numba.extending import intrinsic
 from workbench.profile.posix import CONTEXT_PC, CONTEXT_SP, INFO_CODE, INFO_VALUE, SI_TIMER
 
 # The words of the control block.
-ENABLED, SLOT, RING, MASK, RANGES, RANGE_COUNT, FOREIGN = range(7)
+ENABLED, SLOT, RING, MASK, RANGES, FOREIGN = range(6)
 CONTROL_WORDS = 16
 
 # The words of one entry of the ring.
@@ -84,9 +84,8 @@ def make_handler(control: int) -> Any:
 
     @numba.njit(error_model="numpy", forceinline=True)
     def is_compiled(address):
-        low = np.int64(0)
-        high = load_int64(control + 8 * RANGE_COUNT)
-        ranges = load_int64(control + 8 * RANGES)
+        table = load_int64(control + 8 * RANGES)  # read once: the keeper may publish another meanwhile
+        low, high, ranges = np.int64(0), load_int64(table), table + 8
         # Most words of a stack lie outside all ranges: they are told by two comparisons.
         if high == 0 or address < load_int64(ranges) or address >= load_int64(ranges + 16 * high - 8):
             return False

@@ -39,10 +39,9 @@ def take(begin: int) -> tuple[np.ndarray, int]:
 def publish_ranges(found: CodeMap) -> None:
     """Tell the handler where compiled code lies."""
     ranges = _merged(found)
-    _kept.append(ranges)
-    CONTROL[handler.RANGE_COUNT] = 0
-    CONTROL[handler.RANGES] = ranges.ctypes.data
-    CONTROL[handler.RANGE_COUNT] = len(ranges)
+    table = np.concatenate((np.array([len(ranges)], np.int64), ranges.ravel()))  # one word, one write: never half of it
+    _kept.append(table)
+    CONTROL[handler.RANGES] = table.ctypes.data
 
 
 def _merged(found: CodeMap) -> np.ndarray:
