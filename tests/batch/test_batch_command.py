@@ -46,6 +46,7 @@ def finish(process):
     return process.returncode, out, errors
 
 
+@pytest.mark.slow
 def test_a_failing_job_stops_no_other_and_nothing_finished_is_repeated(place):
     code, out, errors = finish(start(place))
     assert code == 1, errors

@@ -18,7 +18,7 @@ from kernels.order_book._apply import apply
 from kernels.order_book._marked import PASSED, new_pauses
 from kernels.order_book._published import BEST_ASK, BEST_BID, DEPTH, DEPTH_SEQUENCE, publish, read_best, read_depth
 
-pytestmark = pytest.mark.concurrency
+pytestmark = [pytest.mark.concurrency, pytest.mark.slow]
 
 VARIANT = kernels.get("order_book").variants["lock_free"]
 STEPS = 256

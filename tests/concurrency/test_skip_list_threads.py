@@ -18,7 +18,7 @@ from kernels.order_book._marked import BROKEN, PASSED, new_pauses, next_random
 from kernels.order_book._reclaim import BAG, BAGS, FREE, KEY, LINK, NODE_SHIFT, pin, unpin
 from kernels.order_book._skip_list import ABSENT, NEXT, TAIL, change, first_level, next_level, size_of
 
-pytestmark = pytest.mark.concurrency
+pytestmark = [pytest.mark.concurrency, pytest.mark.slow]
 
 VARIANT = kernels.get("order_book").variants["skip_list"]
 WRITERS = 3

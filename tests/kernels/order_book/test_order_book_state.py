@@ -272,15 +272,20 @@ def test_the_peer_says_what_is_missing(monkeypatch):
         BOOK.variants["peer_std_map"].build()
 
 
+# What the book adds to the process. A level of the skip list is a node of a cache line, kept until no thread can see it.
+LITTLE_BYTES = dict.fromkeys(OURS, 110_000_000) | {"skip_list": 190_000_000}
+
+
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 @pytest.mark.parametrize("name", OURS)
 def test_64_symbols_with_many_orders_take_little_memory(name):
     script = Path(__file__).with_name("memory_of_64_symbols.py")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, script, name], env=environment, capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 110_000_000  # beside the 100 MB or so of Python, NumPy and Numba
+    assert int(done.stdout) < LITTLE_BYTES[name]  # beside the 100 MB or so of Python, NumPy and Numba
 
 
+@pytest.mark.slow
 def test_nothing_is_touched_out_of_bounds():
     script = Path(__file__).with_name("bounds.py")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_BOUNDSCHECK": "1"}
