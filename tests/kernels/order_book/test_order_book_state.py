@@ -272,7 +272,8 @@ def test_the_peer_says_what_is_missing(monkeypatch):
         BOOK.variants["peer_std_map"].build()
 
 
-# What the book adds to the process. A level of the skip list is a node of a cache line, kept until no thread can see it.
+# What the book adds to the process. A level of the skip list is a node of two cache lines, and is kept until
+# no thread can see it.
 LITTLE_BYTES = dict.fromkeys(OURS, 110_000_000) | {"skip_list": 190_000_000}
 
 
