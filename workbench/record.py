@@ -96,6 +96,7 @@ class Side(Frozen):
     place: int = Field(description="where in the block's order it ran, from 0")
     operations: int = Field(gt=0)
     elapsed_ns: int = Field(ge=0, description="whole run without a probe")
+    probed_elapsed_ns: int | None = Field(None, ge=0, description="the same run with the probe compiled in")
     histogram: str | None = Field(None, description="latencies of an instrumented run, HdrHistogram V2, base64")
     counters: dict[str, int] = Field(default_factory=dict)
     noise: Noise = Noise()

@@ -153,3 +153,27 @@ def test_what_the_clock_cannot_tell_is_not_compared():
 def test_blocks_that_hold_only_one_variant_do_not_count():
     replicates = make_replicates({"a": 100.0})
     assert results.compare(replicates, "k/a", "k/b") == []
+
+
+def test_what_the_probe_costs_is_told_with_its_interval():
+    replicates = make_replicates({"a": 50.0})
+    assert not [row for row in results.results_of(replicates, "k/a") if row.metric == "probe_overhead"]
+    probed = [
+        replicate.model_copy(update={"blocks": [_probed(block) for block in replicate.blocks]})
+        for replicate in replicates
+    ]
+    (row,) = [row for row in results.results_of(probed, "k/a") if row.metric == "probe_overhead"]
+    assert row.unit == "times"
+    assert row.low <= 1.5 <= row.high
+    assert row.value == pytest.approx(1.5, rel=1e-6)
+
+
+def _probed(block):
+    """Every run took half as long again with the probe."""
+    sides = [
+        side.model_copy(
+            update={"probed_elapsed_ns": 3 * (side.elapsed_ns // 2), "elapsed_ns": 2 * (side.elapsed_ns // 2)}
+        )
+        for side in block.sides
+    ]
+    return block.model_copy(update={"sides": sides})

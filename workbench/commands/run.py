@@ -77,6 +77,9 @@ def print_run(run: Run, report: Report, width: int | None = None) -> None:
         if rows:
             console.print()
             console.print(_comparisons(rows, names))
+        told = [f"{r.variant} {figure(r, interval=True)}" for r in results if r.metric == "probe_overhead"]
+        if told:
+            console.print(f"with the probe, for the percentiles: {', '.join(told)}", markup=False, soft_wrap=True)
         for text in _budget_lines(run, kernel):
             console.print(text, markup=False, soft_wrap=True)
         console.print()

@@ -158,7 +158,8 @@ def run_block(subjects: Sequence[Subject], plan: Plan, replicate: int, index: in
         timed = [_timed_side(subjects[i], plan.repeats) for i in order]
         latencies = [_latencies(subjects[i], plan.repeats) for i in order]
     sides = []
-    for place, (i, (elapsed, noise), (histogram, counters)) in enumerate(zip(order, timed, latencies, strict=True)):
+    together = zip(order, timed, latencies, strict=True)
+    for place, (i, (elapsed, noise), (probed, histogram, counters)) in enumerate(together):
         operations = subjects[i].variant.kernel.count_operations(subjects[i].events) * plan.repeats
         sides.append(
             record.Side(
@@ -166,6 +167,7 @@ def run_block(subjects: Sequence[Subject], plan: Plan, replicate: int, index: in
                 place=place,
                 operations=operations,
                 elapsed_ns=elapsed,
+                probed_elapsed_ns=probed,
                 histogram=None if histogram is None else histogram.encode(),
                 counters=counters,
                 noise=noise,
@@ -180,19 +182,20 @@ def _timed_side(subject: Subject, repeats: int) -> tuple[int, record.Noise]:
     return elapsed, noise_between(before, read_disturbance())
 
 
-def _latencies(subject: Subject, repeats: int) -> tuple[Histogram | None, dict[str, int]]:
+def _latencies(subject: Subject, repeats: int) -> tuple[int | None, Histogram | None, dict[str, int]]:
     """Replay with the probe compiled in; a reset clears the probe, so its counts are added up here."""
     instance = subject.probed
     if instance is None or instance.probe is None:
-        return None, {}
+        return None, None, {}
+    elapsed = 0
     counts = np.zeros_like(instance.probe.histogram)
     counters: dict[str, int] = {}
     for _ in range(repeats):
-        replay_once(subject, instance)
+        elapsed += replay_once(subject, instance)
         counts += instance.probe.histogram
         for name, value in instance.counters().items():
             counters[name] = counters.get(name, 0) + value
-    return Histogram(counts, HIGHEST_NS), counters
+    return elapsed, Histogram(counts, HIGHEST_NS), counters
 
 
 @contextlib.contextmanager

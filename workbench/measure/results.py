@@ -162,6 +162,13 @@ def floor_ns(replicates: Sequence[record.Replicate]) -> float:
     return max(replicate.clock.floor_ns for replicate in replicates)
 
 
+def probe_overhead(block: record.Block, variant: str) -> float | None:
+    """Return how many times as long the runs of `variant` took with the probe compiled in; None without one."""
+    sides = sides_of(block, variant)
+    probed = [side.probed_elapsed_ns for side in sides if side.probed_elapsed_ns]
+    return sum(probed) / sum(side.elapsed_ns for side in sides) if len(probed) == len(sides) and probed else None
+
+
 def results_of(
     replicates: Sequence[record.Replicate], variant: str, operations_per_sample: int = 1
 ) -> list[record.Result]:
@@ -182,6 +189,10 @@ def results_of(
     rows.append(_row(variant, "service_time", "batch_mean", "ns", value, interval, operations))
     inverted = Interval(1e9 / interval.high, 1e9 / interval.low) if interval else None
     rows.append(_row(variant, "throughput", "mean", "operations/s", 1e9 / value, inverted, operations))
+    overheads = log_values(replicates, variant, probe_overhead)
+    if any(overheads):
+        value, interval = _centre(overheads)
+        rows.append(_row(variant, "probe_overhead", "mean", "times", value, interval, sum(map(len, overheads))))
     seconds = [r.compile_s[variant] for r in replicates if variant in r.compile_s]
     if seconds:
         rows.append(_row(variant, "compile_time", "max", "s", max(seconds), None, len(seconds)))
