@@ -7,15 +7,16 @@ import time
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
 from workbench.errors import InputError
 from workbench.profile.attribute import profile_of
 from workbench.profile.profile import Profile
 from workbench.profile.sampler import Clock, Samples, own_cpu_s, sampling
 from workbench.profile.target import Target, target_of
+from workbench.stats.median import median, sign_interval
 
-ROUNDS = 8  # pairs of a sampled and an unsampled stretch; the interval of the slowdown comes from them
+ALPHA = 0.05
+ROUNDS = 24  # pairs of a sampled and an unsampled stretch; the interval of the slowdown comes from them
 
 
 def profile_cpu(
@@ -86,10 +87,18 @@ def _stretch(target: Target, function: Any, seconds: float) -> float:
 
 
 def _interval(ratios: list[float]) -> dict[str, float]:
-    """Return the mean slowdown and its 95 % interval (Student's, on the logarithms of the paired ratios)."""
-    mean = float(np.mean(ratios))
-    half = float(scipy.stats.t.ppf(0.975, len(ratios) - 1) * np.std(ratios, ddof=1) / math.sqrt(len(ratios)))
-    return {"slowdown": math.exp(mean), "slowdown_low": math.exp(mean - half), "slowdown_high": math.exp(mean + half)}
+    """Return the median slowdown and its 95 % sign-test interval, from the logarithms of the paired ratios.
+
+    A median, because a neighbour on the same host that takes the core or the memory for a while spoils some pairs
+    entirely, and a mean with them.
+    """
+    interval = sign_interval(ratios, ALPHA)
+    assert interval is not None  # ROUNDS are enough for one
+    return {
+        "slowdown": math.exp(median(ratios)),
+        "slowdown_low": math.exp(interval.low),
+        "slowdown_high": math.exp(interval.high),
+    }
 
 
 def _joined(parts: list[Samples]) -> Samples:
