@@ -21,7 +21,7 @@ from kernels.machine.memory import aligned
 pytestmark = pytest.mark.concurrency
 
 STRESS_OPS = int(float(os.environ.get("WORKBENCH_STRESS_OPS", "2e6")))
-two_cores = pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="two threads have to run at the same moment")
+two_cores = pytest.mark.skipif(len(allowed_cores()) < 2, reason="two threads have to run at the same moment")
 LINE = 8  # int64 words of a cache line
 
 
