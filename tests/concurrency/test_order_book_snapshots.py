@@ -60,10 +60,20 @@ def write(state, events, first, control, pauses):
         write_and_pause(state, events, first, control, pauses)
         return
     out, begin = np.zeros(len(events), BEST), 0
-    while control[0] == 0:
-        assert VARIANT.replay_from(state, events, out, begin, None) == len(events)
-        begin = first
-        control[1] = 1
+    try:
+        while control[0] == 0:
+            assert VARIANT.replay_from(state, events, out, begin, None) == len(events)
+            begin = first
+            control[1] = 1
+    finally:
+        control[1] = 1  # a reader that waits for the writer learns of its end
+
+
+@numba.njit(nogil=True)
+def wait_for_writer(control):
+    """Wait until the writer has applied all events once: compiling it can take longer than all reads."""
+    while atomics.load(control, 1, "acquire") == 0:
+        sleep_us(20)
 
 
 @numba.njit(nogil=True)
@@ -76,6 +86,7 @@ def goes_on(found, reads):
 @compiled
 def watch_best(state, reads, control, found):
     """Check that bid and offer belong together."""
+    wait_for_writer(control)
     last = -1
     while goes_on(found, reads):
         bid, bid_size, ask, ask_size, _retries = read_best(state, 0)
@@ -91,6 +102,7 @@ def watch_best(state, reads, control, found):
 @compiled
 def watch_carelessly(state, reads, control, found):
     """Look at the same words without the sequence: what the test must be able to notice."""
+    wait_for_writer(control)
     last = -1
     while goes_on(found, reads):
         bid = atomics.load(state.published, BEST_BID, "relaxed")
@@ -151,8 +163,7 @@ def orders_that_wander(orders=5):
 @compiled
 def watch_depth(state, reads, control, found, levels, orders):
     """Check that each snapshot holds every order once, in the order of prices."""
-    while atomics.load(control, 1, "acquire") == 0:
-        sleep_us(20)
+    wait_for_writer(control)
     last = 0
     while goes_on(found, reads):
         read_depth(state, 0, levels)
