@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from workbench import policy
 from workbench.errors import InputError
-from workbench.gate import policy
 
 if TYPE_CHECKING:
     from workbench.measure.driver import Report, Request

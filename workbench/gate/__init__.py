@@ -1,1 +1,1 @@
-"""What decides: every threshold with its reason, and the verdicts that follow from them."""
+"""What decides: budgets, and the verdicts that follow from the thresholds of `workbench.policy`."""

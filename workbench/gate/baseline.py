@@ -11,9 +11,9 @@ import math
 from collections.abc import Sequence
 
 from workbench.errors import InputError
-from workbench.gate.policy import ALPHA, PERCENTILES, margin_for
 from workbench.measure.histogram import merge
 from workbench.measure.results import batch_mean_ns, block_histogram
+from workbench.policy import ALPHA, PERCENTILES, margin_for
 from workbench.record import Comparison, Replicate, Run, Verdict
 from workbench.stats import unpaired
 from workbench.stats.median import median

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench import record
+from workbench import policy, record
 from workbench.errors import InputError
-from workbench.gate import policy
 from workbench.measure.comparison import Comparison
 from workbench.measure.driver import Measurement, Request
 from workbench.measure.progress import Progress, choose_progress

@@ -18,9 +18,8 @@ from numba.core.dispatcher import Dispatcher
 
 from kernels._jit import compile_listener
 from kernels.catalog import Variant
-from workbench import codemap, files, record
+from workbench import codemap, files, policy, record
 from workbench.errors import WorkbenchError
-from workbench.gate import policy
 from workbench.measure import closed_loop
 from workbench.measure.child import Driver, serve
 from workbench.measure.clock import measure_clock

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
-from workbench import record
-from workbench.gate import policy
+from workbench import policy, record
 from workbench.measure.histogram import Histogram, merge
 from workbench.measure.job import Memory
 from workbench.stats import paired, percentile
