@@ -4,6 +4,7 @@ import pytest
 from numba.core import base, lowering, types
 from numba.core.options import TargetOptions
 
+from kernels._jit import kernel_jit
 from workbench import codemap
 from workbench.codemap import capture
 from workbench.codemap.addresses import lines_of
@@ -26,6 +27,27 @@ def patched():
 def rows_of(dispatcher):
     captured, _ = capture.object_of(dispatcher, dispatcher.signatures[0])
     return lines_of(captured.code).rows
+
+
+@kernel_jit(inner=True, forceinline=True)
+def inside(values):
+    total = 0.0
+    for value in values:
+        total += value * value
+    return total
+
+
+@kernel_jit
+def around(values):
+    return inside(values) + 1.0
+
+
+def test_functions_for_the_inside_of_others_have_their_lines_too():
+    around(VALUES)
+    build = codemap.build_with_lines(around, around.signatures[0])
+    inner = inside.py_func.__code__
+    own = {line for _, _, line in inner.co_lines() if line is not None and line > inner.co_firstlineno}
+    assert own & {row.line for row in rows_of(build)}
 
 
 @pytest.mark.parametrize("name", ["caller", "spread"])

@@ -84,7 +84,7 @@ def second_build(dispatcher: Any) -> Any:
             pipeline_class=dispatcher._compiler.pipeline_class,
         )
         if isinstance(dispatcher._cache, KernelCache):
-            build._cache = KernelCache(dispatcher.py_func, {**options, "line_tables": 1})
+            build._cache = KernelCache(dispatcher.py_func, {**options, "line_tables": 2})
         _builds[dispatcher] = build
     return _builds[dispatcher]
 
@@ -116,7 +116,8 @@ def _patch_all(stack: contextlib.ExitStack) -> None:
 
     def dispatcher(self: Any) -> Any:
         found = stored(self)
-        replace = type(found) is CPUDispatcher and threading.get_ident() == mine and found not in _builds.values()
+        ours = isinstance(found, CPUDispatcher)  # and what `kernel_jit` makes of it for inner functions
+        replace = ours and threading.get_ident() == mine and found not in _builds.values()
         return second_build(found) if replace else found
 
     _patch(stack, types.Dispatcher, "dispatcher", property(dispatcher))
