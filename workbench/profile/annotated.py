@@ -209,7 +209,7 @@ def _headline(profile: Counted) -> str:
         if "keeper_core_share" in over:
             told.append(f"the sampler itself takes {100 * over['keeper_core_share']:.1f} % of a core")
     elif "estimated_slowdown" in over:
-        told.append(f"sampling costs about {100 * (over['estimated_slowdown'] - 1):.1f} %")
+        told.append(f"sampling slows it by about {100 * (over['estimated_slowdown'] - 1):.1f} %, an estimate")
     return ", ".join(told)
 
 

@@ -1,22 +1,33 @@
-"""Time by source line: run a target again and again, sampled, and beside it without sampling for the cost of that."""
+"""Time by source line: run a target again and again, sampled, and in between without sampling for the cost of that."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+import random
 import time
-from typing import Any
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from workbench.errors import InputError
+from workbench.profile import sampler
 from workbench.profile.attribute import profile_of
 from workbench.profile.profile import Profile
-from workbench.profile.sampler import Clock, Samples, own_cpu_s, sampling
+from workbench.profile.sampler import Clock, Samples
 from workbench.profile.target import Target, target_of
 from workbench.stats.median import median, sign_interval
 
 ALPHA = 0.05
-ROUNDS = 24  # pairs of a sampled and an unsampled stretch; the interval of the slowdown comes from them
+SEGMENT_S = 0.05  # long against a sample's period, short against a neighbour's work on the same host
+SETTLE_S = 0.003  # after sampling went on or off: signals on their way arrive, what was cold becomes warm
+MIN_PAIRS = 12  # as many as a median needs for an interval, and a few that are spoilt
+
+
+class Spent(NamedTuple):
+    """What one run took, on average over a segment."""
+
+    cpu_s: float
+    wall_s: float
+    own_s: float  # CPU time of the sampler's own threads
 
 
 def profile_cpu(
@@ -31,8 +42,8 @@ def profile_cpu(
     """Return the time by line of a variant or a function; see `workbench.profile.target` for what can be given.
 
     Samples the machine code that ships. Where a build with line tables is not that code, byte for byte, it samples that
-    build instead and the profile's badge says so. About three quarters of `seconds` are sampled, the rest is run
-    without, so that the profile states what sampling cost. Raises InputError with one sentence.
+    build instead and the profile's badge says so. About half of `seconds` is sampled, the other half is run without, in
+    segments of 0.05 s by turns, so that the profile states what sampling cost. Raises InputError with one sentence.
     """
     if not 0 < seconds <= 3600:
         raise InputError(f"{seconds} s cannot be sampled: give 0 .. 3600")
@@ -52,66 +63,59 @@ def profile_cpu(
 def _sample(
     target: Target, function: Any, seconds: float, rate_per_s: float, clock: Clock
 ) -> tuple[Samples, dict[str, float]]:
-    """Run `function` in `ROUNDS` pairs of stretches, in alternating order; sampled ones are three times longer."""
-    stretch_s = seconds / ROUNDS / 4
-    ratios, parts, shares = [], [], []
-    _stretch(target, function, stretch_s)  # caches and branch predictors are warm from here on
-    for turn in range(ROUNDS):
-        if turn % 2:
-            plain = _stretch(target, function, stretch_s)
-        with sampling(rate_per_s, clock) as part:
-            own_s, began_s = own_cpu_s(), time.monotonic()
-            sampled = _stretch(target, function, 3 * stretch_s)
-            shares.append((own_cpu_s() - own_s) / (time.monotonic() - began_s))
-        if not turn % 2:
-            plain = _stretch(target, function, stretch_s)
-        parts.append(part)
-        ratios.append(math.log(sampled / plain))
-    return _joined(parts), {**_interval(ratios), "keeper_core_share": float(np.mean(shares))}
+    """Run `function` in pairs of segments, one sampled and one not, in random order; return samples and slowdown.
 
-
-def _stretch(target: Target, function: Any, seconds: float) -> float:
-    """Run for about `seconds`; return the mean CPU time of one run, what prepares it left out.
-
-    CPU time of the process, less that of the sampler's own threads: they run on another core where there is one, and
-    their share of it is told apart. Another process on the same core does not change CPU time, as it would the wall's.
+    Inside a region that is sampled already nothing is paused, which would leave holes in the other's samples: then
+    there is no slowdown, and the profile shows the estimate.
     """
-    spent, runs, end = 0.0, 0, time.perf_counter() + seconds
-    while not runs or time.perf_counter() < end:
+    alone = not sampler.is_sampling()
+    segment_s = min(SEGMENT_S, seconds / 2 / MIN_PAIRS)
+    run_s = _segment(target, function, 1).wall_s  # caches and branch predictors are warm from here on
+    run_s = min(run_s, _segment(target, function, 1).wall_s)
+    runs, settling = max(1, round(segment_s / run_s)), math.ceil(SETTLE_S / run_s) if run_s < SEGMENT_S else 0
+    pairs: list[tuple[Spent, Spent]] = []
+    with sampler.sampling(rate_per_s, clock) as samples:
+        end = time.monotonic() + seconds
+        while len(pairs) < MIN_PAIRS or time.monotonic() < end:
+            taken: dict[bool, Spent] = {}
+            for sampled in random.sample((True, False), 2):
+                with sampler.paused() if alone and not sampled else contextlib.nullcontext():
+                    _segment(target, function, settling)
+                    taken[sampled] = _segment(target, function, runs)
+            pairs.append((taken[True], taken[False]))
+    return samples, _slowdown(pairs) if alone else {}
+
+
+def _segment(target: Target, function: Any, runs: int) -> Spent:
+    """Run `runs` times; return what one run took, without what prepares it.
+
+    CPU time is that of the process less that of the sampler's own threads: those run on another core where there is
+    one, and their share of it is told apart. Another process on the same core does not change CPU time, as it does the
+    wall's.
+    """
+    cpu_s = wall_s = own_s = 0.0
+    for _ in range(runs):
         target.prepare()
-        began = time.process_time() - own_cpu_s()
+        wall_began, cpu_began, own_began = time.perf_counter(), time.process_time(), sampler.own_cpu_s()
         target.run(function)
-        spent += time.process_time() - own_cpu_s() - began
-        runs += 1
-    return spent / runs
+        wall_ended, cpu_ended, own_ended = time.perf_counter(), time.process_time(), sampler.own_cpu_s()
+        wall_s += wall_ended - wall_began
+        own_s += own_ended - own_began
+        cpu_s += cpu_ended - cpu_began
+    return Spent((cpu_s - own_s) / max(1, runs), wall_s / max(1, runs), own_s / max(1, runs))
 
 
-def _interval(ratios: list[float]) -> dict[str, float]:
-    """Return the median slowdown and its 95 % sign-test interval, from the logarithms of the paired ratios.
+def _slowdown(pairs: list[tuple[Spent, Spent]]) -> dict[str, float]:
+    """Return the median slowdown in CPU and in wall time, each with its 95 % interval by signs, and how many pairs.
 
     A median, because a neighbour on the same host that takes the core or the memory for a while spoils some pairs
-    entirely, and a mean with them.
+    entirely, and a mean with them. Segments of a pair follow each other, so that what is slow for longer hits both.
     """
-    interval = sign_interval(ratios, ALPHA)
-    assert interval is not None  # ROUNDS are enough for one
-    return {
-        "slowdown": math.exp(median(ratios)),
-        "slowdown_low": math.exp(interval.low),
-        "slowdown_high": math.exp(interval.high),
-    }
-
-
-def _joined(parts: list[Samples]) -> Samples:
-    first = parts[0]
-    return Samples(
-        np.concatenate([part.pc for part in parts]),
-        np.concatenate([part.caller for part in parts]),
-        np.concatenate([part.thread for part in parts]),
-        sum(part.lost for part in parts),
-        sum(part.duration_s for part in parts),
-        first.rate_per_s,
-        first.clock,
-        min(part.sample_cost_ns for part in parts),
-        {thread: name for part in parts for thread, name in part.names.items()},
-        list(dict.fromkeys(note for part in parts for note in part.notes)),
-    )
+    found = {"slowdown_pairs": float(len(pairs))}
+    for name, field in (("slowdown", "cpu_s"), ("wall_slowdown", "wall_s")):
+        ratios = [getattr(sampled, field) / getattr(plain, field) for sampled, plain in pairs]
+        interval = sign_interval(ratios, ALPHA)
+        assert interval is not None  # MIN_PAIRS are enough for one
+        found |= {name: median(ratios), f"{name}_low": interval.low, f"{name}_high": interval.high}
+    found["keeper_core_share"] = median([sampled.own_s / sampled.wall_s for sampled, _ in pairs])
+    return found

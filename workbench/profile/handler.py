@@ -123,7 +123,7 @@ def make_handler(control: int) -> Any:
                     break
         if load_int32(info + INFO_CODE) == SI_TIMER:  # the sender's signals say so too
             note(pc, caller, load_int64(info + INFO_VALUE))
-        else:  # sent by something else: the sampler's own calibration, or another profiler's timer
+        else:  # sent by something else, such as another profiler's timer
             add_int64(control + 8 * FOREIGN, np.int64(1))
 
     return handler

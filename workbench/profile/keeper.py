@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import ctypes
-import functools
-import os
 import signal
 import threading
 import time
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
 from workbench import codemap
-from workbench.profile import handler, posix, ring, senders
+from workbench.profile import handler, posix, ring, sample_cost, senders
 
 Clock = Literal["wall", "cpu"]
 SIGNAL = int(signal.SIGPROF)
-KEEPER_PERIOD_S = 0.02  # how soon a new thread is sampled; each turn takes Python's lock from the sampled code
-EMPTY_EVERY = 5  # turns
+# How soon a new thread is sampled. Each turn takes Python's lock from the sampled code, if that holds it: 0.1 ms lost.
+KEEPER_PERIOD_S = 0.05
+EMPTY_EVERY = 2  # turns
+WORKING_S = 0.005  # CPU time in one turn, by which a native thread is at work
 # Slightly off the round number: a period that divides the scheduler's tick would always meet it at the same place.
 OFF_BEAT = 1.00371
 
@@ -32,40 +30,26 @@ class Session:
         self.chunks: list[np.ndarray] = []
         self.lost = 0
         self.began_s = time.monotonic()
+        self.paused_s = 0.0
 
 
 class _NativeThreads:
     """Tells which threads that Python does not know are at work: to wake a sleeping worker 1,000 times a second costs.
 
-    Such threads (of Numba's ``prange``, of BLAS) are sampled from 50 ms after they begin to run until they rest.
+    Such threads (of Numba's ``prange``, of BLAS) are sampled from about 0.1 s after they begin to run until they rest.
     """
-
-    LOOK_S = 0.05
 
     def __init__(self) -> None:
         self.busy: set[int] = set()
-        self._spent: dict[int, int] = {}
-        self._looked = 0.0
-
-    def is_time(self) -> bool:
-        """Return whether the last look is long enough ago."""
-        return time.monotonic() - self._looked >= self.LOOK_S
+        self._spent_s: dict[int, float] = {}
 
     def idle(self, threads: set[int]) -> set[int]:
         """Look which of `threads` have run since the last look; return those that have not."""
-        self._looked = time.monotonic()
-        spent = {thread: _cpu_ns(thread) for thread in threads}
-        # Handling the samples themselves costs a few microseconds each; real work costs milliseconds.
-        self.busy = {each for each, now in spent.items() if now - self._spent.get(each, now) > 5_000_000}
-        self._spent = spent
+        spent_s = {thread: posix.thread_cpu_s(thread) for thread in threads}
+        # Handling the samples themselves costs some microseconds each; real work costs milliseconds.
+        self.busy = {each for each, now in spent_s.items() if now - self._spent_s.get(each, now) > WORKING_S}
+        self._spent_s = spent_s
         return threads - self.busy
-
-
-def _cpu_ns(thread: int) -> int:
-    try:
-        return int(Path(f"/proc/self/task/{thread}/schedstat").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 class Keeper(threading.Thread):
@@ -76,6 +60,7 @@ class Keeper(threading.Thread):
         self.rate_per_s, self.clock = rate_per_s, clock
         self.sessions: list[Session] = []
         self.turn = threading.Lock()  # held while the ring is emptied or the sessions change
+        self._gate = threading.Lock()  # held during each round of work, and while there is none
         self.ended = threading.Event()
         self.armed = threading.Event()
         self.failure: BaseException | None = None
@@ -85,10 +70,10 @@ class Keeper(threading.Thread):
         self._armed: set[int] = set()  # native ids
         self._next = 0  # slot that is read next
         self._native = _NativeThreads()
-        self._seen: list[str] = []
         self._known_objects = -1
         # Here, in the thread that starts it: that thread may hold Numba's compiler lock, and waits for this one.
         self._handler_address = int(handler.make_handler(ring.CONTROL.ctypes.data).address)
+        sample_cost.compile_now()
         ring.prepare()
         self._publish_ranges()
 
@@ -99,19 +84,20 @@ class Keeper(threading.Thread):
             flags = posix.SA_SIGINFO | posix.SA_RESTART | posix.SA_ONSTACK
             old = posix.set_handler(SIGNAL, self._handler_address, flags)
             ring.CONTROL[handler.ENABLED] = 1
-            self.sample_cost_ns = _sample_cost_ns()
+            self.sample_cost_ns = sample_cost.sample_cost_ns(SIGNAL)
             self._next = int(ring.CONTROL[handler.SLOT])
             self._arms.begin()
             self._arm_new()
             self.armed.set()
             turn = 0
             while not self.ended.wait(KEEPER_PERIOD_S):
-                self._arm_new()
                 turn += 1
-                if turn % EMPTY_EVERY == 0:
-                    self.empty()
-                    if _compiler_is_free():
-                        self._publish_ranges()
+                with self._gate:
+                    self._arm_new()
+                    if turn % EMPTY_EVERY == 0:
+                        self.empty()
+                        if _compiler_is_free():
+                            self._publish_ranges()
         except BaseException as failure:
             self.failure = failure
         finally:
@@ -121,6 +107,16 @@ class Keeper(threading.Thread):
                 posix.restore_handler(SIGNAL, old)
             self.empty()
             self.armed.set()
+
+    def pause(self) -> None:
+        """Send nothing and let the keeper sleep until `resume`, which the same thread calls."""
+        self._gate.acquire()
+        self._arms.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        self._arms.resume()
+        self._gate.release()
 
     def empty(self) -> None:
         """Hand what is in the ring to the open sessions."""
@@ -139,17 +135,10 @@ class Keeper(threading.Thread):
 
     def _arm_new(self) -> None:
         """Arm each thread that is not; forget those that ended."""
-        names = os.listdir("/proc/self/task")  # noqa: PTH208  # a Path for each thread, 100 times a second, is felt
-        looking = self._native.is_time()
-        if names == self._seen and not looking:
-            return
-        self._seen = names
-        alive = {int(name) for name in names}
-        alive -= {threading.get_native_id()} | self._arms.own_threads()
+        alive = posix.threads() - {threading.get_native_id()} - self._arms.own_threads()
         self._disarm(self._armed - alive)
         known = {each.native_id: each.name for each in threading.enumerate()}
-        if looking:
-            self._disarm(self._native.idle(alive - known.keys()) & self._armed)
+        self._disarm(self._native.idle(alive - known.keys()) & self._armed)
         for thread in (alive & known.keys() | self._native.busy) - self._armed:
             if self._arms.arm(thread):
                 self._armed.add(thread)
@@ -176,20 +165,3 @@ def _compiler_is_free() -> bool:
     if free:
         lock.release()
     return free
-
-
-@functools.cache
-def _sample_cost_ns() -> float:
-    """Return what one signal costs, measured once in a process: the best of some batches, less what sending none costs.
-
-    What Linux does to send it from elsewhere is not in it; it is in a measured slowdown, where the profile has one.
-    """
-    send, batch = posix.libc()["raise"], 100
-    best: dict[int, float] = {}
-    for signo in (0, SIGNAL) * 5:
-        began = time.perf_counter_ns()
-        for _ in range(batch):
-            send(ctypes.c_int(signo))
-        spent = (time.perf_counter_ns() - began) / batch
-        best[signo] = min(best.get(signo, spent), spent)
-    return max(0.0, best[SIGNAL] - best[0])

@@ -28,6 +28,7 @@ CONTEXT_SP = {"x86_64": 160, "aarch64": 432}
 # rt_tgsigqueueinfo: as tgkill, but with a value that tells the handler which thread it is in. No C library exports it.
 QUEUE_CALL = {"x86_64": 297, "aarch64": 240}
 _PR_SET_TIMERSLACK = 29
+_ENTRY_NAME = 19  # bytes into struct dirent of 64-bit Linux
 
 
 class _SigEvent(ctypes.Structure):
@@ -91,6 +92,35 @@ def can_queue() -> bool:
     return bool(libc().syscall(*words, info) == 0)  # signal 0 is checked and not sent
 
 
+@functools.cache
+def _libc_with_the_lock() -> Any:
+    """Return the C library, called without giving up Python's lock."""
+    library = ctypes.PyDLL(None)
+    library.opendir.restype = library.readdir.restype = ctypes.c_void_p
+    library.readdir.argtypes = library.closedir.argtypes = (ctypes.c_void_p,)
+    return library
+
+
+def threads() -> set[int]:
+    """Return the native ids of all threads of this process.
+
+    ``os.listdir`` would give up Python's lock for each entry, and each time code that holds it as long as it can makes
+    the caller wait 5 ms and then stops itself until the caller has the lock.
+    """
+    library = _libc_with_the_lock()
+    folder = library.opendir(b"/proc/self/task")
+    found = set()
+    try:
+        while folder and (entry := library.readdir(folder)):
+            name = ctypes.string_at(entry + _ENTRY_NAME)
+            if name.isdigit():
+                found.add(int(name))
+    finally:
+        if folder:
+            library.closedir(folder)
+    return found
+
+
 def set_timer_slack(slack_ns: int) -> None:
     """Let the calling thread be woken at most `slack_ns` later than it asked for, as far as Linux can."""
     libc().prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(slack_ns), 0, 0, 0)
@@ -109,20 +139,34 @@ def thread_cpu_clock(thread: int) -> int:
     return (~thread << 3) | 6
 
 
-def start_timer(thread: int, signo: int, value: int, period_ns: int, clock: int) -> int | None:
-    """Send `signo` with `value` to `thread` every `period_ns`; return the timer, None if the thread is gone."""
+def new_timer(thread: int, signo: int, value: int, clock: int) -> int | None:
+    """Return a timer that will send `signo` with `value` to `thread`, None if the thread is gone; it stands still."""
     event = _SigEvent(value=value, signo=signo, notify=SIGEV_THREAD_ID, thread=thread)
     timer = ctypes.c_void_p()
     if libc().timer_create(clock, ctypes.byref(event), ctypes.byref(timer)):
         return None
-    period = _TimeSpec(*divmod(period_ns, 10**9))
-    libc().timer_settime(timer, 0, ctypes.byref(_TimerSpec(period, period)), None)
     return timer.value or 0
+
+
+def set_timer(timer: int, first_ns: int, period_ns: int) -> None:
+    """Let a timer send in `first_ns` and every `period_ns` from then on; 0 stops it."""
+    spans = (_TimeSpec(*divmod(span_ns, 10**9)) for span_ns in (period_ns, first_ns))
+    libc().timer_settime(timer, 0, ctypes.byref(_TimerSpec(*spans)), None)
 
 
 def delete_timer(timer: int) -> None:
     """End a timer."""
     libc().timer_delete(timer)
+
+
+def lock_mutex(address: int) -> None:
+    """Take the ``pthread_mutex_t`` at `address`, waiting without Python's lock."""
+    libc().pthread_mutex_lock(ctypes.c_void_p(address))
+
+
+def unlock_mutex(address: int) -> None:
+    """Give back the ``pthread_mutex_t`` at `address`."""
+    libc().pthread_mutex_unlock(ctypes.c_void_p(address))
 
 
 def set_handler(signo: int, handler: int, flags: int = 0) -> SigAction:

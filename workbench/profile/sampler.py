@@ -35,10 +35,10 @@ class Samples:
     caller: np.ndarray  # int64[n]: compiled code that called what the address is in, 0 where there is none
     thread: np.ndarray  # int64[n]: native ids
     lost: int  # overwritten before they were read
-    duration_s: float
+    duration_s: float  # without pauses
     rate_per_s: float  # asked for, for each thread
     clock: Clock
-    sample_cost_ns: float  # what one signal costs, measured
+    sample_cost_ns: float  # what one signal costs a thread that computes, measured once in the process
     names: dict[int, str] = field(default_factory=dict)  # native id: name of the thread
     notes: list[str] = field(default_factory=list)
 
@@ -73,7 +73,7 @@ def sampling(rate_per_s: float = 1000, clock: Clock = "wall") -> Iterator[Sample
         session.began_s = time.monotonic()
         yield samples
     finally:
-        samples.duration_s = time.monotonic() - session.began_s
+        samples.duration_s = time.monotonic() - session.began_s - session.paused_s
         if os.getpid() == owner:
             _close(keeper, session)
             _fill(samples, keeper, session)
@@ -84,6 +84,26 @@ def sampling(rate_per_s: float = 1000, clock: Clock = "wall") -> Iterator[Sample
 def is_sampling() -> bool:
     """Return whether a region is open in this process."""
     return _keeper is not None
+
+
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+    """Sample nothing inside the block, and let the sampler's own threads sleep; for all open regions, if there are any.
+
+    For comparing the two. A signal that was on its way may still come in the first moment.
+    """
+    keeper = _keeper
+    if keeper is None:
+        yield
+        return
+    keeper.pause()
+    began_s = time.monotonic()
+    try:
+        yield
+    finally:
+        for session in keeper.sessions:
+            session.paused_s += time.monotonic() - began_s
+        keeper.resume()
 
 
 def own_cpu_s() -> float:
@@ -166,4 +186,4 @@ def _at_exit() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 atexit.register(_at_exit)
 
-__all__ = ["Clock", "Samples", "is_sampling", "own_cpu_s", "sampling"]
+__all__ = ["Clock", "Samples", "is_sampling", "own_cpu_s", "paused", "sampling"]

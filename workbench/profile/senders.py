@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import threading
 from typing import Protocol
 
@@ -27,11 +28,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from kernels._jit import kernel_jit
-from kernels.machine import atomics
+from kernels.machine import atomics, locks
 from workbench.profile import posix
 
-# The words that the sender is told by.
-STOP, COUNT, PERIOD_NS, PROCESS, SIGNO, CALL = range(6)
+# The words that the sender is told by; RANDOM is its own: the state of a generator.
+STOP, COUNT, PERIOD_NS, PROCESS, SIGNO, CALL, PAUSES, RANDOM = range(8)
 TABLE_THREADS = 4096  # more threads than this at a time are not sampled
 SLICE_NS = 20_000_000  # it sleeps no longer than this at once: how soon it ends at a low rate
 SLACK_NS = 1_000  # Linux may wake a thread 50 µs late to save power: a period at 20,000/s
@@ -87,17 +88,36 @@ def queue_signal(typingctx, call, process, thread, signo, info):
 
 
 @kernel_jit
-def send_until_stopped(words, targets, info):
-    """Signal the threads in `targets` (int64, 0 for none) every period until ``words[STOP]``; `info` is a siginfo_t.
+def random_below(words, limit):
+    """Return 0 .. `limit` - 1 by chance: upper bits of Marsaglia's xorshift (Journal of Statistical Software, 2003)."""
+    state = np.uint64(words[RANDOM])
+    state ^= state << np.uint64(13)
+    state ^= state >> np.uint64(7)
+    state ^= state << np.uint64(17)
+    words[RANDOM] = np.int64(state)
+    return np.int64(state >> np.uint64(11)) % limit
+
+
+@kernel_jit
+def send_until_stopped(words, targets, info, gate):
+    """Signal the threads in `targets` (int64, 0 for none) again and again until ``words[STOP]``; `info` is a siginfo_t.
+
+    The time between two rounds is drawn from half a period to one and a half. An even beat would meet a run that takes
+    a whole number of periods always at the same places. After a pause, the first round comes within one period, at any
+    moment of it alike. While somebody holds the mutex `gate`, nothing is sent and nothing wakes.
 
     A thread that has ended meanwhile is refused by Linux, and passed over. What was missed while this thread did not
     run is left out, not made up for.
     """
-    due = now_ns()
+    period, pauses, due = words[PERIOD_NS], np.int64(-1), np.int64(0)
     while atomics.load(words, STOP, "relaxed") == 0:
-        due += words[PERIOD_NS]
+        locks.mutex_lock(gate)
+        locks.mutex_unlock(gate)
         now = now_ns()
-        due = max(due, now)
+        if pauses == words[PAUSES]:
+            due = max(due + period // 2 + random_below(words, period), now)
+        else:
+            pauses, due = words[PAUSES], now + random_below(words, period)
         while now < due and atomics.load(words, STOP, "relaxed") == 0:
             sleep_until(min(due, now + SLICE_NS))
             now = now_ns()
@@ -118,6 +138,12 @@ class Arms(Protocol):
 
     def arm(self, thread: int) -> bool:
         """Signal `thread` (a native id) from now on; False if that cannot be."""
+
+    def pause(self) -> None:
+        """Send no signal until `resume`, which the same thread calls; those on their way may still come."""
+
+    def resume(self) -> None:
+        """Send them again, from a moment within the next period that is left to chance."""
 
     def disarm(self, thread: int) -> None:
         """Signal it no more."""
@@ -142,10 +168,25 @@ class Timers:
     def arm(self, thread: int) -> bool:
         """Start a timer for `thread`; False if the thread is gone."""
         clock = posix.thread_cpu_clock(thread) if self._cpu_time else posix.CLOCK_MONOTONIC
-        timer = posix.start_timer(thread, self._signo, thread, self._period_ns, clock)
-        if timer is not None:
-            self._timers[thread] = timer
-        return timer is not None
+        timer = posix.new_timer(thread, self._signo, thread, clock)
+        if timer is None:
+            return False
+        self._timers[thread] = timer
+        self._set(timer)
+        return True
+
+    def _set(self, timer: int) -> None:
+        posix.set_timer(timer, random.randint(1, self._period_ns), self._period_ns)
+
+    def pause(self) -> None:
+        """Stop all timers."""
+        for timer in self._timers.values():
+            posix.set_timer(timer, 0, 0)
+
+    def resume(self) -> None:
+        """Start them again."""
+        for timer in self._timers.values():
+            self._set(timer)
 
     def disarm(self, thread: int) -> None:
         """End the timer of `thread`."""
@@ -172,9 +213,11 @@ class Sender:
         self._info = np.zeros(posix.INFO_BYTES // 8, np.int64)
         self._info[0] = signo
         self._info.view(np.int32)[posix.INFO_CODE // 4] = posix.SI_TIMER  # by which the handler knows its own
-        self._words = np.array([1, 0, period_ns, os.getpid(), signo, posix.QUEUE_CALL[platform.machine()]], np.int64)
+        call, seed = posix.QUEUE_CALL[platform.machine()], random.randint(1, 2**62)
+        self._words = np.array([1, 0, period_ns, os.getpid(), signo, call, 0, seed], np.int64)
+        self._gate = locks.new_mutex()
         # Compiled here, in the thread that starts the keeper: it may hold Numba's compiler lock. It stops at once.
-        send_until_stopped(self._words, self._targets, self._info)
+        send_until_stopped(self._words, self._targets, self._info, self._gate)
         self._words[STOP] = 0
         self._thread = threading.Thread(target=self._run, name="workbench sampler: signals", daemon=True)
 
@@ -184,7 +227,16 @@ class Sender:
 
     def _run(self) -> None:
         posix.set_timer_slack(SLACK_NS)
-        send_until_stopped(self._words, self._targets, self._info)
+        send_until_stopped(self._words, self._targets, self._info, self._gate)
+
+    def pause(self) -> None:
+        """Close the gate: the sender comes to it within a period, and sleeps there."""
+        posix.lock_mutex(self._gate.ctypes.data)
+
+    def resume(self) -> None:
+        """Open the gate."""
+        self._words[PAUSES] += 1
+        posix.unlock_mutex(self._gate.ctypes.data)
 
     def arm(self, thread: int) -> bool:
         """Write `thread` into the table; False if that is full."""
