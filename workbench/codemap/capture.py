@@ -15,6 +15,7 @@ from typing import Any
 from numba.core import registry
 from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import CPUDispatcher
 
 from workbench.codemap.elf import ObjectCode
 from workbench.errors import WorkbenchError
@@ -74,19 +75,28 @@ def keep(name: str, data: bytes) -> Captured:
 
 
 def objects() -> list[Captured]:
-    """Return every object of this process: the captured ones, and what was compiled before `install`.
-
-    A library that came from a disk cache before `install` is missing here; `object_of` finds it in its cache.
-    """
+    """Return every object of this process: the captured ones, and what was compiled or loaded before `install`."""
     global _scanned
     if not _scanned:
         _scanned = True
-        for library in [thing for thing in gc.get_objects() if type(thing) in _library_classes()]:
+        alive = gc.get_objects()
+        for library in [thing for thing in alive if type(thing) in _library_classes()]:
             data = getattr(library, "_compiled_object", None)
             if data:
                 keep(library.name, data)
+        for dispatcher in [thing for thing in alive if type(thing) is CPUDispatcher]:
+            _keep_loaded_before(dispatcher)
     with _lock:
         return list(_objects.values())
+
+
+def _keep_loaded_before(dispatcher: Any) -> None:
+    """Keep the objects of what `dispatcher` loaded from its disk cache: its libraries do not have them any more."""
+    for result in list(dispatcher.overloads.values()):
+        if not getattr(result.library, "_compiled_object", None):
+            stored = _from_cache(dispatcher, result.signature)
+            if stored is not None:
+                keep(result.library.name, stored)
 
 
 def count() -> int:
