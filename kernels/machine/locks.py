@@ -2,8 +2,8 @@
 
 ==========  ========================================================================================================
 mutex       sleeps while it waits; the choice where holders may be preempted or hold it for long
-spin        burns the core while it waits; shortest when held for some tens of instructions on cores of their own
-ticket      as spin, but first come, first served; worst of all where threads outnumber cores
+spin        burns the core while it waits, and naps when that is long; best when held for some tens of instructions
+ticket      as spin, but first come, first served; worst of all where threads outnumber cores: the next one may nap
 adaptive    a mutex that spins a while before it sleeps: for short holds whose holder may be preempted now and then
 ==========  ========================================================================================================
 
@@ -32,14 +32,18 @@ from kernels._jit import kernel_jit
 from kernels.machine import atomics
 from kernels.machine._llvm import I8, I32, external
 from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
-from kernels.machine.hints import pause, yield_core
+from kernels.machine.hints import pause
 from kernels.machine.memory import CACHE_LINE_BYTES, aligned
+from kernels.machine.sleep import sleep_us
 
 MUTEX_BYTES = 64  # pthread_mutex_t is 40 bytes on x86-64 glibc and 48 on aarch64: a cache line holds every known one
 _ATTRIBUTES_BYTES = 16  # pthread_mutexattr_t: 4 bytes on x86-64, 8 on aarch64
 _PROCESS_SHARED = 1  # PTHREAD_PROCESS_SHARED, on glibc and musl
 _BYTES = I8.as_pointer()
-_SPINS = 256  # pauses before a waiting thread offers its core: some microseconds, as long as putting it to sleep takes
+_SPINS = 256  # pauses before a waiting thread sleeps: some microseconds, as long as putting it to sleep takes
+_DOUBLINGS = (
+    6  # of a sleep of 1 us: the timer adds some 50 us of its own, so a longer bound would only be slower to wake
+)
 _SERVING = 8  # the word of a ticket lock that waiting threads read: on a line of its own, which takers do not write
 
 
@@ -133,6 +137,18 @@ def new_spin_lock() -> np.ndarray:
 
 
 @kernel_jit
+def _wait(turn):
+    """Wait a little for the `turn`-th time (from 0): pause at first, then sleep, twice as long each time up to 64 us.
+
+    Sleeping, not yielding: a thread that yields in bursts is put back ever further, see `kernels.machine.sleep`.
+    """
+    if turn < _SPINS:
+        pause()
+    else:
+        sleep_us(1 << min(turn - _SPINS, _DOUBLINGS))
+
+
+@kernel_jit
 def spin_trylock(words):
     """Take the spin lock in ``words[0]`` if it is free; say whether it was."""
     return atomics.exchange(words, 0, 1, ACQUIRE) == 0  # ACQUIRE: see what the last holder wrote
@@ -140,15 +156,12 @@ def spin_trylock(words):
 
 @kernel_jit
 def spin_lock(words):
-    """Take the spin lock in ``words[0]``, waiting on the core, which is offered to others after a while."""
-    spins = 0
+    """Take the spin lock in ``words[0]``, waiting on the core, which is left to others after a while."""
+    turn = 0
     while not spin_trylock(words):
         while atomics.load(words, 0, RELAXED) != 0:  # reading keeps the line shared; only a try takes it away
-            spins += 1
-            if spins < _SPINS:
-                pause()
-            else:
-                yield_core()
+            _wait(turn)
+            turn += 1
 
 
 @kernel_jit
@@ -164,15 +177,12 @@ def new_ticket_lock() -> np.ndarray:
 
 @kernel_jit
 def ticket_lock(words):
-    """Take a ticket of the lock in `words` (int64[16]) and wait on the core until it is called."""
+    """Take a ticket of the lock in `words` (int64[16]) and wait until it is called, as `spin_lock` waits."""
     ticket = atomics.add(words, 0, 1, RELAXED)  # RELAXED: only the number matters; the load below acquires
-    spins = 0
+    turn = 0
     while atomics.load(words, _SERVING, ACQUIRE) != ticket:
-        spins += 1
-        if spins < _SPINS:
-            pause()
-        else:
-            yield_core()
+        _wait(turn)
+        turn += 1
 
 
 @kernel_jit

@@ -1,4 +1,4 @@
-"""Reads NASDAQ TotalView-ITCH 5.0 files, by the parser of `kernels.feeds.itch`, which says what becomes of a message.
+"""Reads NASDAQ TotalView-ITCH 5.0 files: `kernels.feeds.itch_parser` says what becomes of a message.
 
 What the parser leaves to a book is filled in here: the price and side of events that only name an order. Symbols are
 numbered from 0 as their first event comes, and each has the tick that its prices need.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kernels.feeds.itch import PREFIX_BYTES, SIZE_OF_TYPE, ItchError, ItchFeed
+from kernels.feeds.itch import ItchError, ItchFeed
+from kernels.feeds.itch_parser import PREFIX_BYTES, SIZE_OF_TYPE
 from kernels.messages import EVENT
 from workbench.errors import InputError
 from workbench.workloads.loaded import Parsed

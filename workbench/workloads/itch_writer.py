@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kernels._jit import kernel_jit
-from kernels.feeds.itch import PREFIX_BYTES, SIZE_OF_TYPE, SIZES
+from kernels.feeds.itch_parser import PREFIX_BYTES, SIZE_OF_TYPE, SIZES
 from kernels.messages import Kind
 from workbench import files
 from workbench.errors import InputError

@@ -11,7 +11,8 @@ import itch_oracle
 import numpy as np
 
 from kernels._jit import kernel_jit
-from kernels.feeds.itch import CENTS, ItchError, ItchFeed
+from kernels.feeds.itch import ItchError, ItchFeed
+from kernels.feeds.itch_parser import CENTS
 from kernels.machine.endian import big_endian_64
 
 

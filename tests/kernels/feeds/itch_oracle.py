@@ -2,7 +2,7 @@
 
 import struct
 
-from kernels.feeds.itch import SIZES
+from kernels.feeds.itch_parser import SIZES
 from kernels.messages import Kind
 
 LETTERS = "".join(SIZES)

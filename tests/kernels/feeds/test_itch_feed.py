@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.feeds.itch import CENTS, ItchError, ItchFeed
+from kernels.feeds.itch import ItchError, ItchFeed
+from kernels.feeds.itch_parser import CENTS
 from kernels.messages import EVENT
 
 QUICK = settings(max_examples=150, deadline=None)
@@ -121,7 +122,7 @@ def test_fuzzed_messages_with_bounds_checks_on():
         env={**os.environ, "NUMBA_BOUNDSCHECK": "1"},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=550,
     )
     assert done.returncode == 0, done.stderr
     first, count = done.stdout.split()

@@ -1,8 +1,5 @@
-"""Locks: mutual exclusion between two threads, handing over of what was written, codes."""
+"""Locks: codes, tries, misuse. That they exclude each other is seen in `test_machine_litmus`."""
 
-import threading
-
-import numpy as np
 import pytest
 from machine_code import assembly
 from numba import types, uint8
@@ -10,66 +7,8 @@ from numba.core.errors import TypingError
 
 from kernels._jit import kernel_jit
 from kernels.machine import locks
-from kernels.machine.memory import aligned
 
 EBUSY = 16
-
-
-@kernel_jit
-def under_mutex(lock, shared, times):
-    for _ in range(times):
-        locks.mutex_lock(lock)
-        shared[0] += 1
-        shared[8] -= 1  # two words that only fit together under the lock
-        locks.mutex_unlock(lock)
-
-
-@kernel_jit
-def under_adaptive(lock, shared, times):
-    for _ in range(times):
-        locks.adaptive_lock(lock)
-        shared[0] += 1
-        shared[8] -= 1
-        locks.mutex_unlock(lock)
-
-
-@kernel_jit
-def under_spin(lock, shared, times):
-    for _ in range(times):
-        locks.spin_lock(lock)
-        shared[0] += 1
-        shared[8] -= 1
-        locks.spin_unlock(lock)
-
-
-@kernel_jit
-def under_ticket(lock, shared, times):
-    for _ in range(times):
-        locks.ticket_lock(lock)
-        shared[0] += 1
-        shared[8] -= 1
-        locks.ticket_unlock(lock)
-
-
-KINDS = [
-    (under_mutex, locks.new_mutex, 300_000),
-    (under_adaptive, locks.new_mutex, 300_000),
-    (under_spin, locks.new_spin_lock, 300_000),
-    (under_ticket, locks.new_ticket_lock, 50_000),  # a ticket's holder that is preempted holds up everyone
-]
-
-
-@pytest.mark.parametrize(("worker", "new", "times"), KINDS, ids=["mutex", "adaptive", "spin", "ticket"])
-def test_two_threads_lose_no_update(worker, new, times):
-    lock, shared = new(), aligned(16, np.int64)
-    worker(lock, shared, 0)  # compiled before the threads start
-    threads = [threading.Thread(target=worker, args=(lock, shared, times)) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert shared[0] == 2 * times
-    assert shared[8] == -2 * times
 
 
 @kernel_jit
