@@ -3,15 +3,19 @@
 from workbench.figures.budget import budget_bullets
 from workbench.figures.latency import latency_percentiles
 from workbench.figures.ratio import comparison_ratios
+from workbench.figures.steps import SIMULATED, simulated_counts, step_costs
 from workbench.figures.table import Table, figure_name, figure_table
 from workbench.figures.throughput import throughput_bars
 
 __all__ = [
+    "SIMULATED",
     "Table",
     "budget_bullets",
     "comparison_ratios",
     "figure_name",
     "figure_table",
     "latency_percentiles",
+    "simulated_counts",
+    "step_costs",
     "throughput_bars",
 ]

@@ -99,7 +99,7 @@ def regression_figure(compared: Sequence[Comparison], baseline: Run | None) -> g
 
 def conclude_latency(run: Run, kernel: str) -> Words:
     """Write the results, and return the finding in words."""
-    return _conclude(run, findings.latency_outcome(run, kernel, judged_budgets(run)))
+    return conclude(run, findings.latency_outcome(run, kernel, judged_budgets(run)))
 
 
 def conclude_regression(
@@ -116,10 +116,11 @@ def conclude_regression(
         from workbench.store import open_store
 
         open_store().save_baseline(outcome.save_baseline, run)
-    return _conclude(run, outcome)
+    return conclude(run, outcome)
 
 
-def _conclude(run: Run, outcome: Outcome) -> Words:
+def conclude(run: Run, outcome: Outcome) -> Words:
+    """Write `run` and `outcome` into the job's folder, where there is one, and return the words."""
     folder = job_folder()
     if folder is not None:
         if not folder.is_dir():
