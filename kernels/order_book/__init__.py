@@ -14,8 +14,8 @@ from kernels.order_book.reference import Reference
 CARD = """
 Applies market-by-order events (add, cancel, delete, execute, replace, modify, halt, resume, clear) to the books of
 many symbols, and gives the best bid and offer of the event's symbol after each. `best` and `depth` of a variant's
-module read the book at any time. One thread writes a book; the size of a level is known, the order of the queue inside
-it is not.
+module read the book at any time, as does `kernels.order_book.features`: sums over the best levels, mean price,
+imbalance. One thread writes a book; the size of a level is known, the order of the queue inside it is not.
 
 Ids are any 64-bit numbers, and one id is one order in all books together. A bad event is counted under its kind
 (`kernels.messages.Bad`) and changes nothing else. The table of orders and the rows of levels grow when they are full.
@@ -24,6 +24,7 @@ Ids are any 64-bit numbers, and one id is one order in all books together. A bad
 | --- | --- |
 | `baseline` | sorted arrays of levels, binary search and shift, one pthread mutex |
 | `ladder` | levels by direct index in a window of ticks, two levels of bits; far prices spill |
+| `simd` | of the bitmap only the word around the best is kept; wide compares find the others; depth summed by vectors |
 | `aligned` | orders packed into 16 bytes, rows of one cache line, prefetch of the next messages' lines |
 | `lock_free` | what readers want, published by a sequence lock on lines of its own: any number of threads read |
 | `skip_list` | levels in a concurrent skip list, nodes reused by epochs: the classic design, for comparison |
@@ -74,7 +75,7 @@ KERNEL = Kernel(
     counters={
         "levels_moved": "levels shifted in a sorted array",
         "probes": "slots of the order table looked at",
-        "words_scanned": "words of the occupancy bitmap read to find the best level",
+        "words_scanned": "words of the occupancy bitmap read, or computed by a wide compare, to find the best level",
         "recentred": "times that a window moved",
         "spilled": "changes of levels outside the window",
         "refused": "bad events",
