@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from workbench import record
+from workbench.commands._beside import _lines
 from workbench.commands.compare import command
 from workbench.errors import Exit, InputError
+from workbench.measure.readers import Reading
 from workbench.store import open_store
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -72,9 +75,24 @@ def test_baselines_of_two_machines_are_not_judged(store):
         (["baseline", "toy/doubled"], "names no kernel"),
         (["toy/a", "toy/a"], "compared with itself"),
         (["toy/a", "other/a"], "different kernels"),
+        (["toy/a", "toy/b", "--read-rate", "9"], "give --readers too"),
+        (["@monday", "@monday", "--readers", "1"], "cannot be read beside"),
     ],
 )
 def test_wrong_usage(store, words, sentence):
     save(store, "monday", 1)
     with pytest.raises(InputError, match=sentence):
         invoke(*words)
+
+
+def test_writers_with_a_reader(toy, tmp_path):
+    arguments = ["order_book/baseline", "order_book/lock_free", "--readers", "1", "--input", toy[3], "--seconds", "0.1"]
+    result = invoke(*arguments, "--replicates", "1", "--json", "--on", "throughput")
+    assert result.return_value == Exit.UNRESOLVED, "one process settles nothing"
+    run = record.from_json(result.stdout)
+    assert {row.b for row in run.comparisons} == {"order_book/baseline+readers", "order_book/lock_free+readers"}
+    counted = {(row.variant, row.metric): row.value for row in run.results}
+    assert counted["lock_free+readers", "torn"] == 0 and counted["baseline+readers", "reads_per_s"] > 0
+    lines = _lines(Reading(run, (0, 1), ("a note",)), ("order_book/baseline", "order_book/lock_free"), 1, 1e6)
+    assert "1 reader at 1,000,000 reads/s on core 1" in lines[0] and "note: a note" in lines
+    assert len(lines[-1].split("  ")) > 4 and lines[-1].startswith("order_book/lock_free")

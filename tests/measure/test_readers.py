@@ -1,18 +1,25 @@
-"""A writer with a reader beside it: what is counted, and that a torn snapshot would be told."""
+"""A writer with readers beside it: what is counted and compared, and that a torn snapshot would be told."""
 
 import dataclasses
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 import kernels
 from kernels._jit import kernel_jit
 from kernels.messages import EVENT, Kind
 from workbench.errors import InputError
-from workbench.measure import readers
+from workbench.measure import readers, readers_replicate
+from workbench.measure.clock import measure_clock
+from workbench.measure.closed_loop import make_subjects, warm_up
+from workbench.measure.driver import Request
+from workbench.measure.progress import Silent
+from workbench.measure.readers_job import BESIDE, ReadersJob
+from workbench.measure.readers_watch import Watchers
+from workbench.workloads import write_recording
 
 BOOK = kernels.get("order_book")
+SYMBOLS = 2
 
 
 def trading(n=20_000):
@@ -26,25 +33,23 @@ def trading(n=20_000):
     return events
 
 
-def measured(names, **options):
-    variants = [BOOK.variants[name] if isinstance(name, str) else name for name in names]
-    return readers.measure_beside(variants, trading(), {"symbols": 2}, items=2, rounds=2, **options)
+@pytest.fixture
+def recording(tmp_path):
+    write_recording(tmp_path / "events.npy", trading())
+    return tmp_path / "events.npy"
 
 
-def test_variants_with_and_without_a_mutex_are_measured_alike():
-    for result, name in zip(measured(["lock_free", "baseline"]), ["lock_free", "baseline"], strict=True):
-        assert result.variant == f"order_book/{name}"
-        assert result.torn == result.unchecked == 0
-        assert result.reads > 0 and result.reads_per_s > 0
-        assert result.alone_ns > 0 and result.beside_per_s == pytest.approx(1e9 / result.beside_ns)
-        if result.latency_beside_ns["p99"]:
-            assert result.latency_beside_ns["p99"] >= result.latency_beside_ns["p50"]
+class Driver:
+    """What a replicate says, kept; every question is answered at once."""
 
+    def __init__(self):
+        self.told = []
 
-def test_a_rate_is_kept():
-    (result,) = measured(["lock_free"], read_rate_per_s=200_000)
-    busy_s = 4 * result.beside_ns * len(trading()) / 1e9
-    assert result.reads < 200_000 * busy_s + 4 * 5_000  # those before the writer began, which a busy machine delays
+    def tell(self, **message):
+        self.told.append(message)
+
+    def ask(self, question, **message):
+        return {}
 
 
 @kernel_jit
@@ -52,24 +57,91 @@ def read_nonsense(state, item):
     return 1, 2, 3, 4, 0
 
 
+def watched(read, period_ticks=0, cores=(0,)):
+    """Replay twice with readers, of which `read` is the way to read; return what was seen the second time."""
+    clock = measure_clock()
+    (subject,) = make_subjects(BOOK, [BOOK.variants["lock_free"]], trading(), {"symbols": SYMBOLS}, clock)
+    warm_up(subject)
+    watchers = Watchers(read, subject.out, SYMBOLS, cores, period_ticks, clock.ns_per_tick)
+    place = readers_replicate.Place(subject, watchers)
+    for _ in range(2):
+        seen = []
+        place.replay(subject.plain, seen)
+    return seen[0], clock
+
+
 def test_a_snapshot_that_never_was_is_told():
-    variant = dataclasses.replace(BOOK.variants["lock_free"], read=read_nonsense)
-    variant.kernel = BOOK
-    (result,) = measured([variant])
-    assert result.torn == 4  # one different snapshot in each of the four sides with a reader
+    assert watched(read_nonsense)[0].torn == 1
+    seen, _ = watched(BOOK.variants["lock_free"].read)
+    assert seen.torn == seen.unchecked == 0 and seen.reads > 0
 
 
-def test_bad_requests_are_refused():
-    with pytest.raises(InputError, match="ladder offers nothing that another thread can read"):
-        measured(["ladder"])
-    with pytest.raises(InputError, match="give a rate above 0"):
-        measured(["lock_free"], read_rate_per_s=0)
+def test_several_readers_are_counted_together():
+    seen, _ = watched(read_nonsense, cores=(0, 0))
+    assert seen.torn == 2
 
 
-def test_the_command_prints_a_table(tmp_path):
-    np.save(tmp_path / "events.npy", trading(2000))
-    arguments = ["order_book/lock_free", "--workload", str(tmp_path / "events.npy"), "--rounds", "1"]
-    shown = CliRunner().invoke(readers.main, arguments)
-    assert shown.exit_code == 0, shown.output
-    assert "order_book/lock_free" in shown.output and "reads/s" in shown.output
-    assert CliRunner().invoke(readers.main, ["order_book/none"]).exit_code == 2
+def test_a_rate_is_kept():
+    clock = measure_clock()
+    seen, _ = watched(BOOK.variants["lock_free"].read, round(5000 / clock.ns_per_tick))
+    assert 0 < seen.per_s < 1.2 * 200_000 + 2e9 / 20_000  # and the first read, which waits for nothing
+
+
+def test_a_block_holds_every_writer_alone_and_with_readers_forward_and_backward(recording):
+    names = ["order_book/baseline", "order_book/lock_free"]
+    job = ReadersJob(selectors=names, input_file=str(recording), seconds=0.01, outcome_file="unused")
+    driver = Driver()
+    outcome = readers_replicate.measure(job, driver)
+    order = [side.variant for side in outcome.replicate.blocks[0].sides]
+    assert order[:4] == [name + mark for name in names for mark in ("", BESIDE)]
+    assert order[4:] == order[3::-1]
+    for side in outcome.replicate.blocks[-1].sides:
+        assert bool(side.counters) is side.variant.endswith(BESIDE)
+        assert side.elapsed_ns > 0 and side.operations == len(trading()) * outcome.share.repeats
+        assert side.counters.get("torn", 0) == side.counters.get("unchecked", 0) == 0
+    assert outcome.variants == names and outcome.parameters["symbols"] == SYMBOLS
+    assert sum("block" in message for message in driver.told) == outcome.share.blocks
+
+
+def request(recording, *names):
+    return Request(list(names), replicates=1, seconds=0.01, input_file=str(recording))
+
+
+def test_writer_and_readers_on_one_core_are_told_so(recording, monkeypatch):
+    monkeypatch.setattr(readers_replicate, "allowed_cores", lambda: (0,))
+    job = ReadersJob(selectors=["order_book/lock_free"], input_file=str(recording), seconds=0.01, outcome_file="unused")
+    outcome = readers_replicate.measure(job, Driver())
+    monkeypatch.setattr(readers, "_replicates", lambda *given: [outcome])
+    reading = readers.measure_readers(request(recording, "order_book/lock_free"), Silent())
+    assert reading.cores == (0, 0)
+    assert any("share core 0, the only one here" in note for note in reading.notes)
+    by_name = {(row.variant, row.metric): row for row in reading.run.results}
+    assert by_name["lock_free" + BESIDE, "reads_per_s"].value > 0
+    assert by_name["lock_free" + BESIDE, "torn"].value == 0
+    slowed = [row for row in reading.run.comparisons if row.metric == "throughput"]
+    assert [(row.a, row.b) for row in slowed] == [("order_book/lock_free", "order_book/lock_free" + BESIDE)]
+
+
+def test_what_cannot_be_read_is_refused():
+    variants = [dataclasses.replace(BOOK.variants["ladder"]), BOOK.variants["lock_free"]]
+    variants[0].kernel = BOOK
+    with pytest.raises(InputError, match=r"ladder offers nothing that another thread can read.*lock_free"):
+        readers_replicate.readable({BOOK: variants})
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"readers": 0}, "give 1 or more"),
+        ({"read_rate_per_s": 0.0}, "give a rate above 0"),
+        ({"read_rate_per_s": float("nan")}, "give a rate above 0"),
+    ],
+)
+def test_bad_requests_are_refused(recording, options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        readers.measure_readers(request(recording, "order_book/lock_free"), Silent(), **options)
+
+
+def test_two_kernels_are_refused(recording):
+    with pytest.raises(InputError, match="variants of one"):
+        readers.measure_readers(request(recording, "order_book/lock_free", "signals/simd"), Silent())

@@ -29,23 +29,53 @@ STATISTICS = {"throughput": "mean", "p50": "p50", "p99": "p99", "p999": "p999"}
     type=click.Choice(list(STATISTICS)),
     help="What decides the exit code; repeatable. All by default.",
 )
+@click.option("--readers", type=click.IntRange(min=1), help="Measure with so many threads that read beside the writer.")
+@click.option("--read-rate", metavar="N", type=float, help="Reads per second of each reader. [as fast as it goes]")
 @measuring_options
-def command(a: str, b: str, kernel: str | None, statistics: tuple[str, ...], as_json: bool, **options: Any) -> int:
+def command(
+    a: str,
+    b: str,
+    kernel: str | None,
+    statistics: tuple[str, ...],
+    readers: int | None,
+    read_rate: float | None,
+    as_json: bool,
+    **options: Any,
+) -> int:
     """Compare two variants, interleaved, or two saved baselines; exit 3 if B is slower, 4 if unresolved.
 
     A and B are KERNEL/VARIANT, or VARIANT with -k, or both @NAME of a saved baseline. Baselines were measured at
-    different times: their comparison is labelled so, and ENVIRONMENT INVALID (exit 5) when the machines differ.
+    different times: their comparison is labelled so, and ENVIRONMENT INVALID (exit 5) when the machines differ. With
+    --readers, B's writer is judged against A's while other threads read both, and what reading costs each is told.
 
     \b
     workbench compare order_book/baseline order_book/ladder
     workbench compare baseline ladder -k order_book --on p99
+    workbench compare order_book/baseline order_book/lock_free --readers 1 --read-rate 1000000
     workbench compare @monday @tuesday
     """
+    if read_rate is not None and readers is None:
+        raise InputError("--read-rate is the rate of readers: give --readers too")
+    if readers is not None and a.startswith("@"):
+        raise InputError("saved baselines cannot be read beside: give two variants with --readers")
     if a.startswith("@") != b.startswith("@"):
         raise InputError(f"{a} and {b} cannot be compared: give two variants, or two baselines with @ before each")
     if a.startswith("@"):
         return _compare_baselines(a[1:], b[1:], statistics, as_json)
-    return _compare_variants(_full_name(a, kernel), _full_name(b, kernel), statistics, as_json, options)
+    first, second = _full_name(a, kernel), _full_name(b, kernel)
+    _check_names(first, second)
+    if readers is not None:
+        from workbench.commands._beside import compare_beside
+
+        return _exit_code(compare_beside(first, second, readers, read_rate, as_json, options), statistics)
+    return _compare_variants(first, second, statistics, as_json, options)
+
+
+def _check_names(a: str, b: str) -> None:
+    if a == b:
+        raise InputError(f"{a} is compared with itself: name two variants")
+    if a.split("/")[0] != b.split("/")[0]:
+        raise InputError(f"{a} and {b} are of different kernels, which do different work: name variants of one")
 
 
 def _full_name(text: str, kernel: str | None) -> str:
@@ -60,10 +90,6 @@ def _compare_variants(a: str, b: str, statistics: tuple[str, ...], as_json: bool
     from workbench.measure.driver import Measurement
     from workbench.measure.progress import choose_progress
 
-    if a == b:
-        raise InputError(f"{a} is compared with itself: name two variants")
-    if a.split("/")[0] != b.split("/")[0]:
-        raise InputError(f"{a} and {b} are of different kernels, which do different work: name variants of one")
     report = Measurement(make_request([a, b], **options), choose_progress()).run()
     from workbench.measure.comparison import Comparison
     from workbench.measure.results import not_compared

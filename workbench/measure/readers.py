@@ -1,307 +1,155 @@
-"""A writer with a reader beside it: how much slower it gets, what the reader gets, and whether that was ever torn.
+"""A writer with readers beside it: how much slower it gets, what the readers get, and whether that was ever torn.
 
-For every variant that offers `read`. The writer replays a workload on one core; a thread on another core reads all
-items in turn, at full speed or at a given rate, in compiled code without the GIL. Sides with and without the reader
-alternate in the order A B B A, all variants in each round, so that a drift of the machine hits all alike::
-
-    python -m workbench.measure.readers order_book/lock_free order_book/baseline --read-rate 1000000
+For every variant that offers `read`. The writer replays a workload on the first core that may be used; each reader is
+a thread on another one and reads all items in turn, at full speed or at a given rate, in compiled code without the GIL.
+Sides with and without readers alternate in fresh processes, and everything that is said of them comes from the same
+blocks, comparisons and intervals as any other measurement: a variant with readers is one more variant of the record,
+named with `BESIDE`.
 """
 
 from __future__ import annotations
 
-import statistics
-import threading
+import contextlib
+import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import click
-import numpy as np
-
-from kernels._jit import kernel_jit
-from kernels.catalog import Instance, Variant, get
-from kernels.machine import atomics
-from kernels.machine.affinity import allowed_cores, pinned
-from kernels.machine.atomics import RELAXED, RELEASE
-from kernels.machine.cycles import read_cycles
-from kernels.machine.hints import pause
-from kernels.machine.memory import aligned
-from workbench import record
-from workbench.errors import InputError, WorkbenchError
-from workbench.measure.clock import measure_clock
-from workbench.measure.closed_loop import Subject, make_subjects, no_collection, warm_up
-from workbench.measure.histogram import HIGHEST_NS, Histogram
+from workbench import policy, record
+from workbench.errors import InputError
+from workbench.measure.driver import Request
+from workbench.measure.processes import Crew
+from workbench.measure.progress import Progress
+from workbench.measure.readers_job import BESIDE, ReadersJob, ReadersOutcome
+from workbench.measure.results import compare, results_of
 from workbench.measure.timing_lock import timing_lock
+from workbench.stats.median import median, sign_interval
 
-STOP, READY = 0, 8  # words of `control`, each on a line of its own
-READS, RETRIES, LOGGED, LOST = 16, 17, 18, 19
-MOST_LOGGED = 1 << 20  # different snapshots that one side keeps; more are counted as unchecked
-PATIENCE_S = 60.0
+_COUNTS = {"reads_per_s": "reads/s", "read_retries": "retries", "torn": "snapshots", "unchecked": "snapshots"}
 
 
-@dataclass
-class Beside:
-    """What was measured of one variant. Times are of the writer, in ns per operation, medians over the sides."""
+@dataclass(frozen=True)
+class Reading:
+    """A measurement with readers: the record, the core of the writer and of each reader, and what is to be known."""
 
-    variant: str
-    read_rate_per_s: float | None  # what was asked for; None: as fast as it goes
-    cores: tuple[int, int]  # of the writer and of the reader; equal on a machine with one
-    alone_ns: float = 0.0
-    beside_ns: float = 0.0
-    slow_down: float = 0.0  # median over the rounds of (time beside a reader / time alone) - 1
-    latency_alone_ns: dict[str, int] = field(default_factory=dict)  # p50 and p99, instrumented
-    latency_beside_ns: dict[str, int] = field(default_factory=dict)
-    reads: int = 0
-    reads_per_s: float = 0.0
-    retries: int = 0
-    torn: int = 0  # different snapshots that are no state the writer was ever in
-    unchecked: int = 0  # different snapshots that there was no room to keep
-
-    @property
-    def beside_per_s(self) -> float:
-        """Return the writer's operations per second beside the reader."""
-        return 1e9 / self.beside_ns
+    run: record.Run
+    cores: tuple[int, ...]
+    notes: tuple[str, ...]
 
 
-def measure_beside(
-    variants: Sequence[Variant],
-    events: np.ndarray,
-    parameters: dict[str, int],
-    *,
-    items: int,
-    read_rate_per_s: float | None = None,
-    rounds: int = 5,
-    clock: record.Clock | None = None,
-) -> list[Beside]:
-    """Measure every variant with and without a reader of the items 0 .. `items` - 1.
+def measure_readers(
+    request: Request, progress: Progress, *, readers: int = 1, read_rate_per_s: float | None = None
+) -> Reading:
+    """Measure the variants that `request` names, alone and with `readers` threads that read, interleaved.
 
-    Raises InputError for a variant without `read` and for a rate that is not above 0.
+    `read_rate_per_s` is that of each reader; None is as fast as it goes. Raises InputError for variants of several
+    kernels, a variant without `read` and a rate or a number of readers that is not above 0; WorkbenchError when a
+    process fails.
     """
+    if readers < 1:
+        raise InputError(f"{readers} readers cannot read: give 1 or more")
     if read_rate_per_s is not None and not read_rate_per_s > 0:
         raise InputError(f"a reader cannot read {read_rate_per_s} times a second: give a rate above 0")
-    for variant in variants:
-        if variant.read is None:
-            raise InputError(f"{variant.full_name} offers nothing that another thread can read: choose another variant")
-    clock = clock or measure_clock()
-    cores = allowed_cores()
-    chosen = (cores[0], cores[min(1, len(cores) - 1)])
-    period = 0 if read_rate_per_s is None else max(round(1e9 / read_rate_per_s / clock.ns_per_tick), 1)
-    kernel = variants[0].kernel
-    stages = []
-    for subject in make_subjects(kernel, variants, events, parameters, clock):
-        warm_up(subject)
-        stages.append(_Stage(subject, items, period, Beside(subject.name, read_rate_per_s, chosen)))
-    with pinned(chosen[0]), no_collection():
-        for _ in range(rounds):
-            for stage in stages:
-                stage.round()
-    return [stage.result() for stage in stages]
+    if len({selector.split("/")[0] for selector in request.selectors}) > 1:
+        raise InputError("variants of different kernels do different work: name variants of one")
+    began = time.monotonic()
+    outcomes = _replicates(request, progress, {"readers": readers, "read_rate_per_s": read_rate_per_s})
+    from workbench.measure.machine import fingerprint
 
-
-class _Stage:
-    """One variant: its reader's loop, and what its sides gave."""
-
-    def __init__(self, subject: Subject, items: int, period: int, result: Beside):
-        assert subject.variant.read is not None
-        self.subject, self.items, self.period, self._result = subject, items, period, result
-        fields = subject.out.dtype.names or ()
-        self._possible = _rows(np.stack([subject.out[name] for name in fields], axis=1).astype(np.int64), len(fields))
-        self.watch = make_watch(subject.variant.read)
-        self._log = np.zeros((min(2 * len(subject.out) + items, MOST_LOGGED), len(fields)), np.int64)
-        self._times: dict[bool, list[int]] = {False: [], True: []}
-        self._latencies = {False: Histogram(), True: Histogram()}
-        self._read_s = 0.0
-        self.side(subject.plain, reader=True)  # compiles the loop
-
-    def round(self) -> None:
-        """Run alone, beside, beside, alone; then the same instrumented."""
-        for reader in (False, True, True, False):
-            self._times[reader].append(self.side(self.subject.plain, reader=reader, counts=True))
-        probed = self.subject.probed
-        if probed is None or probed.probe is None:
-            return
-        for reader in (False, True):
-            self.side(probed, reader=reader)
-            self._latencies[reader].add(Histogram(probed.probe.histogram, HIGHEST_NS))
-
-    def side(self, instance: Instance, *, reader: bool, counts: bool = False) -> int:
-        """Replay once, alone or beside a reader; return the ns that it took."""
-        instance.reset()
-        if not reader:
-            return self._replay(instance)
-        with self._reading(instance) as control:
-            elapsed = self._replay(instance)
-        if counts:
-            result = self._result
-            result.reads += int(control[READS])
-            result.retries += int(control[RETRIES])
-            result.unchecked += int(control[LOST])
-            self._read_s += elapsed / 1e9
-            seen = _rows(self._log[: int(control[LOGGED])], self._log.shape[1])
-            result.torn += len(np.setdiff1d(seen, self._possible))
-        return elapsed
-
-    def _replay(self, instance: Instance) -> int:
-        subject = self.subject
-        replay, state, events, out, probe = (
-            subject.variant.replay_from,
-            instance.state,
-            subject.events,
-            subject.out,
-            instance.probe,
+    first = outcomes[0]
+    names = [name for name in request.selectors if name in first.variants] or first.variants  # in the person's order
+    replicates = [outcome.replicate for outcome in outcomes]
+    run = record.Run(
+        machine=fingerprint(),
+        workload=first.workload,
+        parameters={first.kernel: first.parameters},
+        results=[row for name in names for row in _results(replicates, name, first.operations_per_sample)],
+        comparisons=_comparisons(replicates, names),
+        replicates=replicates,
+        duration_s=time.monotonic() - began,
+    )
+    notes = list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes))
+    if len(set(first.cores)) == 1:
+        notes.append(
+            f"writer and readers share core {first.cores[0]}, the only one here: what is told is the cost of taking "
+            "turns, not of reading beside"
         )
-        begin = time.perf_counter_ns()
-        reached = replay(state, events, out, 0, probe)
-        elapsed = time.perf_counter_ns() - begin
-        if reached < subject.variant.kernel.length(events):
-            raise WorkbenchError(f"{subject.name} stopped at input {reached}: its state must keep its room at a reset")
-        return elapsed
+    elif len(set(first.cores)) <= readers:
+        notes.append(f"{readers} readers share {len(set(first.cores)) - 1} cores")
+    return Reading(run, tuple(first.cores), tuple(notes))
 
-    @contextmanager
-    def _reading(self, instance: Instance) -> Iterator[np.ndarray]:
-        """Have a thread read inside the ``with`` block; give the control words, which hold its counts afterwards."""
-        control = aligned(24, np.int64)
-        failures: list[BaseException] = []
 
-        def run() -> None:
-            try:
-                with pinned(self._result.cores[1]):
-                    self.watch(instance.state, self.items, self.period, control, self._log)
-            except BaseException as error:  # told to the thread that waits
-                failures.append(error)
-
-        thread = threading.Thread(target=run, name=f"reader of {self.subject.name}")
-        thread.start()
+def _replicates(request: Request, progress: Progress, options: dict[str, Any]) -> list[ReadersOutcome]:
+    """Run one fresh process after the other; return what they report."""
+    crew = Crew(progress.note)
+    outcomes: list[ReadersOutcome] = []
+    with tempfile.TemporaryDirectory(prefix="workbench-") as folder, contextlib.ExitStack() as held:
         try:
-            limit = time.monotonic() + PATIENCE_S
-            while control[READY] == 0 and thread.is_alive() and time.monotonic() < limit:
-                time.sleep(0.0005)
-            yield control
+            for index in range(request.replicates):
+                job = ReadersJob(
+                    **request.setting(),
+                    **options,
+                    replicate=index,
+                    seconds=request.seconds / request.replicates,
+                    share=outcomes[0].share if outcomes else None,
+                    outcome_file=str(Path(folder) / f"outcome-{index}.json"),
+                )
+                outcomes.append(_one(crew, job, request.replicates, progress, held))
         finally:
-            control[STOP] = 1
-            thread.join()
-        if failures:
-            raise failures[0]
-
-    def result(self) -> Beside:
-        """Return the figures of all rounds."""
-        result = self._result
-        operations = self.subject.variant.kernel.count_operations(self.subject.events)
-        alone, beside = self._times[False], self._times[True]
-        result.alone_ns = statistics.median(alone) / operations
-        result.beside_ns = statistics.median(beside) / operations
-        pairs = zip(zip(alone[::2], alone[1::2], strict=True), zip(beside[::2], beside[1::2], strict=True), strict=True)
-        result.slow_down = statistics.median(sum(with_one) / sum(without) for without, with_one in pairs) - 1
-        result.reads_per_s = result.reads / self._read_s
-        for reader, into in ((False, result.latency_alone_ns), (True, result.latency_beside_ns)):
-            for name, percentile in (("p50", 50.0), ("p99", 99.0)):
-                into[name] = self._latencies[reader].value_at(percentile)
-        return result
+            crew.dismiss()
+            progress.close()
+    return outcomes
 
 
-def make_watch(read: Callable[..., Any]) -> Any:
-    """Return the compiled loop ``watch(state, items, period, control, log)`` of a reader.
-
-    It reads the items in turn until ``control[STOP]``, one every `period` ticks (0: as fast as it goes), and keeps each
-    snapshot that differs from the last one of its item in `log`, int64[:, width].
-    """
-
-    @kernel_jit
-    def watch(state, items, period, control, log):  # type: ignore[no-untyped-def]
-        width = log.shape[1]
-        last = np.zeros((items, width), np.int64)
-        reads, retries, logged, lost, item = 0, 0, 0, 0, 0
-        due = read_cycles()  # type: ignore[call-arg, var-annotated]
-        while atomics.load(control, STOP, RELAXED) == 0:  # type: ignore[call-arg]  # RELAXED: seen soon is enough
-            if period > 0:
-                if read_cycles() < due:  # type: ignore[call-arg]
-                    pause()  # type: ignore[call-arg]
-                    continue
-                due += period
-            snapshot = read(state, item)
-            different = False
-            for i in range(width):
-                different |= snapshot[i] != last[item, i]
-                last[item, i] = snapshot[i]
-            if different:
-                if logged < log.shape[0]:
-                    log[logged] = last[item]
-                    logged += 1
-                else:
-                    lost += 1
-            retries += snapshot[width]
-            reads += 1
-            item = item + 1 if item + 1 < items else 0
-            if reads == 1:
-                atomics.store(control, READY, 1, RELEASE)  # type: ignore[call-arg]  # RELEASE: the reader is at work
-        control[READS], control[RETRIES], control[LOGGED], control[LOST] = reads, retries, logged, lost
-
-    return watch
+def _one(crew: Crew, job: ReadersJob, of: int, progress: Progress, held: contextlib.ExitStack) -> ReadersOutcome:
+    title = f"replicate {job.replicate + 1} of {of}"
+    child = crew.start("readers_replicate", title, Path(job.outcome_file).parent)
+    child.send(job.model_dump_json())
+    done = 0.0
+    for _, message in crew.conversation([child]):
+        if message.get("asks") == "lock":
+            if not job.replicate:
+                held.enter_context(timing_lock("readers beside a writer", progress.note))
+            child.send("{}")
+        elif "block" in message:
+            done = message["block"] / message["of"]
+        progress.advance((job.replicate + done) / of, f"{title}: {child.doing}")
+    return ReadersOutcome.model_validate_json(Path(job.outcome_file).read_bytes())
 
 
-def _rows(values: np.ndarray, width: int) -> np.ndarray:
-    """Return the different rows of int64[:, width], and a row of zeros (the empty state), each as one item."""
-    rows = np.concatenate([np.zeros((1, width), np.int64), values])
-    return np.unique(np.ascontiguousarray(rows).view([("", np.int64)] * width).ravel())
-
-
-def table(results: Sequence[Beside]) -> str:
-    """Return the results as lines of text."""
-    heads = ("variant", "alone", "beside", "slower", "M/s", "p50", "p99", "M reads/s", "retries", "torn", "unchecked")
-    lines = [heads]
-    for r in results:
-        lines.append(
-            (
-                r.variant,
-                f"{r.alone_ns:.1f} ns",
-                f"{r.beside_ns:.1f} ns",
-                f"{r.slow_down:+.1%}",
-                f"{r.beside_per_s / 1e6:.2f}",
-                f"{r.latency_beside_ns['p50']} ns",
-                f"{r.latency_beside_ns['p99']} ns",
-                f"{r.reads_per_s / 1e6:.2f}",
-                str(r.retries),
-                str(r.torn),
-                str(r.unchecked),
+def _results(replicates: Sequence[record.Replicate], name: str, operations_per_sample: int) -> list[record.Result]:
+    """Return the figures of one variant, alone and with readers, and what the readers got."""
+    rows = [row for side in (name, name + BESIDE) for row in results_of(replicates, side, operations_per_sample)]
+    kernel, _, variant = (name + BESIDE).partition("/")
+    sides = [s for r in replicates for block in r.blocks for s in block.sides if s.variant == name + BESIDE]
+    for counter, unit in _COUNTS.items():
+        values = [float(side.counters[counter]) for side in sides]
+        rate = counter == "reads_per_s"
+        interval = sign_interval(values, policy.ALPHA) if rate else None
+        rows.append(
+            record.Result(
+                kernel=kernel,
+                variant=variant,
+                metric=counter,
+                statistic="median" if rate else "sum",
+                unit=unit,
+                value=median(values) if rate else sum(values),
+                low=interval.low if interval else None,
+                high=interval.high if interval else None,
+                samples=len(values) if rate else sum(side.counters["reads"] for side in sides),
+                bound="value",
             )
         )
-    widths = [max(len(line[i]) for line in lines) for i in range(len(heads))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
+    return rows
 
 
-@click.command(help="Measure variants with and without a reading thread beside the writer.")
-@click.argument("variants", nargs=-1, required=True)
-@click.option("--workload", default="default", show_default=True, help="A named workload, or a file.")
-@click.option("--read-rate", type=float, help="Reads per second; without it as many as possible.")
-@click.option("--rounds", default=5, show_default=True, help="Rounds of alone, beside, beside, alone.")
-def main(variants: tuple[str, ...], workload: str, read_rate: float | None, rounds: int) -> None:
-    """Print one table."""
-    from workbench import workloads
-
-    chosen = []
-    for name in variants:
-        kernel, _, variant = name.partition("/")
-        try:
-            chosen.append(get(kernel).variant(variant))
-        except KeyError as error:
-            raise click.BadParameter(str(error.args[0])) from None
-    loaded = workloads.parse(workload)
-    kernel_parameters = chosen[0].kernel.parameters_for(loaded.events)
-    with timing_lock("readers beside a writer", click.echo):
-        results = measure_beside(
-            chosen,
-            loaded.events,
-            kernel_parameters,
-            items=loaded.symbols,
-            read_rate_per_s=read_rate,
-            rounds=rounds,
-        )
-    rate = "full speed" if read_rate is None else f"{read_rate:,.0f} reads/s"
-    click.echo(f"{loaded.workload.name}, {len(loaded.events):,} events, one reader at {rate}, {rounds} rounds")
-    click.echo(table(results))
-
-
-if __name__ == "__main__":
-    main()
+def _comparisons(replicates: Sequence[record.Replicate], names: Sequence[str]) -> list[record.Comparison]:
+    """Return the first variant against each other one, both with readers; then what the readers cost each writer."""
+    rows = []
+    for name in names[1:]:
+        rows += compare(replicates, names[0] + BESIDE, name + BESIDE)
+    for name in names:
+        rows += compare(replicates, name, name + BESIDE)
+    return rows

@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+LOG = "log.txt"
+
 
 class InCell:
     """One line below the cell, rewritten as the work goes on and taken away at its end. Without Jupyter: nothing."""
@@ -62,5 +64,11 @@ class InLog:
 
 
 def cell_progress(job_folder: Path | None) -> InCell | InLog:
-    """Return where a cell tells how far it is: the log of the job in `job_folder`, or the notebook itself."""
-    return InCell() if job_folder is None else InLog(job_folder / "log.txt")
+    """Return where a cell tells how far it is: the log of the job, or the notebook itself without one.
+
+    A runner gives a notebook the folder of one attempt, which lies in the job's folder with its log.
+    """
+    for folder in (job_folder, job_folder.parent) if job_folder is not None else ():
+        if (folder / LOG).is_file():
+            return InLog(folder / LOG)
+    return InCell()
