@@ -4,8 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REAL_DATA = Path(os.environ.get("WORKBENCH_DATA", "/nonexistent"))
+
+# A slow or busy machine is no failure, and what fails, fails for everyone: the same examples each time. New ones are
+# drawn by `pytest --hypothesis-profile=default`.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 @pytest.fixture(autouse=True, scope="session")

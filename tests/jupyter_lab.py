@@ -1,19 +1,19 @@
 """A JupyterLab of one's own for browser tests: isolated from the person's settings, offline, ended at the end."""
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 
 import pytest
 
 CHROMIUM = shutil.which("chromium")
+LONG_MS = 240_000  # how long to wait for a state that comes on an idle machine within seconds
 NO_NEWS = """{"fetchNews": "false", "checkForUpdates": false}"""
 ISOLATED = (
     "HOME",
@@ -39,7 +39,7 @@ def chromium():
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     ]
     with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=options, timeout=LONG_MS)
         try:
             yield opened
         finally:
@@ -49,9 +49,6 @@ def chromium():
 @contextlib.contextmanager
 def lab_server(folder):
     """Serve the notebooks in `folder`; gives ``(address, token)``. Compiled code stays in the cache of the tests."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     token = secrets.token_hex(8)
     home = folder / ".isolated"
     environment = {**os.environ, **{name: str(home / name.lower()) for name in ISOLATED}}
@@ -61,14 +58,13 @@ def lab_server(folder):
     (settings / "notification.jupyterlab-settings").write_text(NO_NEWS)
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1"),
-        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"),
+        *("--ServerApp.port=20000", "--ServerApp.port_retries=500", f"--IdentityProvider.token={token}"),
         *(f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True"),
     ]
     with (folder / "server.log").open("wb") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=folder)
-    address = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_it_answers(server, f"{address}/api/status?token={token}")
+        address = _wait_until_it_answers(server, home / "jupyter_runtime_dir", token)
         yield address, token
     finally:
         server.terminate()
@@ -79,16 +75,17 @@ def lab_server(folder):
             server.wait()
 
 
-def _wait_until_it_answers(server, url):
-    end = time.monotonic() + 60
+def _wait_until_it_answers(server, runtime, token):
+    """Return the address, with the port that the server found free and noted in its runtime folder."""
+    end = time.monotonic() + 240
     while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            assert server.poll() is None, "JupyterLab ended"
-            assert time.monotonic() < end, "JupyterLab did not answer within a minute"
-            time.sleep(0.2)
+        with contextlib.suppress(OSError, ValueError, KeyError):  # not there, or not whole yet
+            address = f"http://127.0.0.1:{json.loads((runtime / f'jpserver-{server.pid}.json').read_text())['port']}"
+            with urllib.request.urlopen(f"{address}/api/status?token={token}", timeout=30):
+                return address
+        assert server.poll() is None, "JupyterLab ended"
+        assert time.monotonic() < end, "JupyterLab did not answer within four minutes"
+        time.sleep(0.2)
 
 
 def open_notebook(browser, address, token, name, scheme="light"):
@@ -104,16 +101,17 @@ def open_notebook(browser, address, token, name, scheme="light"):
             route.abort()
 
     context.route("**/*", guard)
+    context.set_default_timeout(LONG_MS)
     page = context.new_page()
     page.goto(f"{address}/lab/tree/{name}?token={token}&reset")
-    page.wait_for_function("() => window.jupyterapp", timeout=60_000)
+    page.wait_for_function("() => window.jupyterapp", timeout=LONG_MS)
     page.evaluate("() => window.jupyterapp.restored.then(() => true)")
     page.wait_for_function(
         """() => {
           const session = window.jupyterapp.shell.currentWidget?.context?.sessionContext;
           return session?.session?.kernel?.status === "idle";
         }""",
-        timeout=60_000,
+        timeout=LONG_MS,
     )
     return page, outside
 
@@ -125,6 +123,6 @@ def run_all(page):
         """() => { window.jupyterapp.commands.execute("notebook:run-all-cells").then((ok) => {
           window.cellsRan = ok === undefined ? true : ok; }); }"""
     )
-    page.wait_for_function("() => window.cellsRan !== undefined", timeout=120_000)
+    page.wait_for_function("() => window.cellsRan !== undefined", timeout=LONG_MS)
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
     return page.evaluate("() => window.cellsRan")

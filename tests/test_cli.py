@@ -8,7 +8,7 @@ import pytest
 
 def workbench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "workbench", *arguments], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", "workbench", *arguments], capture_output=True, text=True, check=False, timeout=400
     )
 
 

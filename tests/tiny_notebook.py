@@ -26,5 +26,5 @@ def write_notebook(path, *sources, parameters=PARAMETERS):
     return path
 
 
-def a_job(notebook, limit_s=60, **parameters):
+def a_job(notebook, limit_s=400, **parameters):
     return Job(notebook=str(notebook), title=notebook.stem, parameters=parameters, limit_s=limit_s, key="k")

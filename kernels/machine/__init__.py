@@ -15,6 +15,7 @@ file              what it gives
 `endian`          big-endian integers at any address, as feeds send them
 `cycles`          the time-stamp counter
 `memory`          arrays aligned to a cache line, arrays on huge pages (called from Python)
+`compiler_code`   give back the RAM of the compiler's own code, once everything is compiled (called from Python)
 `stack`           small arrays on the stack: no allocation
 `affinity`        pin a thread or the process to a core (from Python); the core that runs this (compiled)
 `histogram`       record into an HDR histogram, also by many threads; merge, percentiles

@@ -42,7 +42,7 @@ def start(place, *more):
 
 
 def finish(process):
-    out, errors = process.communicate(timeout=120)
+    out, errors = process.communicate(timeout=400)
     return process.returncode, out, errors
 
 
@@ -79,7 +79,7 @@ def test_a_batch_that_is_killed_is_resumed(place):
     )
     process = start(place)
     counter = place / "counter.txt"
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 240
     while not (counter.is_file() and "b" in counter.read_text()):  # the second job runs
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
@@ -124,7 +124,7 @@ def test_a_job_whose_process_is_killed_is_told(place):
 )
 def test_wrong_usage_is_one_sentence_and_exit_2(place, arguments, says):
     done = subprocess.run(
-        [sys.executable, "-m", "workbench", "batch", *arguments], cwd=place, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "workbench", "batch", *arguments], cwd=place, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 2 and says in done.stderr
     assert "Traceback" not in done.stderr and len(done.stderr.strip().splitlines()) == 1

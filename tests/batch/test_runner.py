@@ -1,14 +1,16 @@
 """What happened to a notebook is told truthfully, where papermill calls a cell completed that never was."""
 
 import json
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import factory
 import nbformat
 import pytest
 from tiny_notebook import WRITE_RESULTS, a_job, write_notebook
 
-from workbench.batch import runner
+from workbench.batch import papermill_engine, runner
 from workbench.batch.ingest import ingest
 from workbench.batch.job import is_finished, read_state
 from workbench.store import open_store
@@ -21,9 +23,10 @@ def render(folder, state):
     (folder / "report.html").write_text(state.status)
 
 
-def run(tmp_path, *sources, limit_s=60, render=render, **parameters):
+def run(tmp_path, *sources, limit_s=400, render=render, on_cell=lambda cell, count: None, **parameters):
     notebook = write_notebook(tmp_path / "tiny.ipynb", *sources)
-    return runner.run_job(a_job(notebook, limit_s, **parameters), tmp_path / "job", render), tmp_path / "job"
+    state = runner.run_job(a_job(notebook, limit_s, **parameters), tmp_path / "job", render, on_cell)
+    return state, tmp_path / "job"
 
 
 def test_a_good_notebook_is_finished_with_its_results(tmp_path):
@@ -62,9 +65,17 @@ def test_an_exception_names_cell_and_traceback_and_leaves_no_results(tmp_path):
     assert (folder / "report.html").read_text() == "failed"
 
 
-def test_a_cell_that_takes_too_long_is_a_failure_with_the_partial_notebook(tmp_path):
-    state, folder = run(tmp_path, "print('before')", "import time; time.sleep(60)", "print('never')", limit_s=4)
-    assert state.failure.kind == "timeout" and "4 s were over" in state.failure.sentence
+def test_a_cell_that_takes_too_long_is_a_failure_with_the_partial_notebook(tmp_path, monkeypatch):
+    passed = [0.0]  # seconds that a clock of our own is ahead: the limit is over when the long cell starts
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0])
+    monkeypatch.setattr(papermill_engine, "time", clock)
+
+    def on_cell(cell, count):
+        passed[0] = 400.0 * (cell == count - 1)
+
+    sources = ("print('before')", "import time; time.sleep(600)", "print('never')")
+    state, folder = run(tmp_path, *sources, on_cell=on_cell)
+    assert state.failure.kind == "timeout" and "400 s were over" in state.failure.sentence
     executed = nbformat.read(folder / "executed.ipynb", as_version=4)
     assert executed.cells[3].outputs[0].text == "before\n"
     failing = executed.cells[state.failure.cell - 1]

@@ -36,7 +36,6 @@ UNREADABLE = """() => {
 }"""
 
 
-@pytest.mark.timeout(240)
 def test_the_magics_in_jupyterlab(tmp_path):
     if shutil.which("valgrind") is None:
         pytest.skip("valgrind is not installed, so %%cache cannot run")

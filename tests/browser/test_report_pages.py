@@ -6,6 +6,7 @@ import shutil
 import factory
 import nbformat
 import pytest
+from jupyter_lab import LONG_MS
 
 from workbench import figures
 from workbench.gate.budgets import judge_budgets, read_budgets
@@ -32,7 +33,7 @@ def browser():
             "--disable-dev-shm-usage",
             "--host-resolver-rules=MAP * ~NOTFOUND",
         ]
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments, timeout=LONG_MS)
         yield opened
         opened.close()
 
@@ -88,6 +89,7 @@ def visit(browser, path, scheme, script=True):
     context = browser.new_context(
         color_scheme=scheme, viewport={"width": 1180, "height": 900}, java_script_enabled=script
     )
+    context.set_default_timeout(LONG_MS)
     page = context.new_page()
     requests, troubles = [], []
     page.on("request", lambda request: requests.append(request.url))

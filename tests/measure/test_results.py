@@ -79,10 +79,10 @@ def test_figures_and_their_intervals():
 
 
 def test_memory_is_that_of_a_process_of_its_own():
-    memory = Memory(peak_rss=400, baseline_rss=300, state_rss=90, state_arrays=None)
+    memory = Memory(peak_rss=400, loading_rss=500, baseline_rss=300, state_rss=90, state_arrays=None)
     rows = {row.metric: row for row in results.memory_rows("k/a", memory)}
     assert {metric: row.value for metric, row in rows.items()} == {
-        "peak_rss": 400, "baseline_rss": 300, "state_rss": 90
+        "peak_rss": 400, "loading_rss": 500, "baseline_rss": 300, "state_rss": 90
     }  # fmt: skip
     assert (rows["peak_rss"].variant, rows["peak_rss"].statistic, rows["peak_rss"].unit) == ("a", "max", "bytes")
 

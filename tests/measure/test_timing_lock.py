@@ -13,7 +13,7 @@ import sys, time
 from workbench.measure.timing_lock import timing_lock
 with timing_lock("another job"):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 

@@ -17,9 +17,9 @@ def test_the_magics_through_papermill(tmp_path):
     folder = tmp_path / "job"
     folder.mkdir()
     notebook = write_own_function(tmp_path / "own.ipynb")
-    write_job(folder, Job(notebook=str(notebook), title="own", parameters={}, limit_s=200, key="k"))
+    write_job(folder, Job(notebook=str(notebook), title="own", parameters={}, limit_s=700, key="k"))
     command = [sys.executable, "-m", "workbench", "run-job", str(folder / "params.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800)
     assert done.returncode == 0, (done.stderr, read_state(folder))
     assert (folder / EXECUTED).is_file()
     page = (folder / REPORT).read_text()

@@ -41,9 +41,9 @@ def test_a_notebook_is_thin_and_explains_itself(path):
 
 def run(path, folder, store, **parameters):
     folder.mkdir()
-    write_job(folder, Job(notebook=str(path), parameters=parameters, limit_s=200, store=str(store), key="k"))
+    write_job(folder, Job(notebook=str(path), parameters=parameters, limit_s=700, store=str(store), key="k"))
     command = [sys.executable, "-m", "workbench", "run-job", str(folder / "params.json")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800)
     state = read_state(folder)
     assert done.returncode == 0, (done.stderr, state and state.failure)
     assert (folder / EXECUTED).is_file() and (folder / REPORT).is_file()

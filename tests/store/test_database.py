@@ -170,7 +170,7 @@ def test_two_writers_at_once_lose_nothing(tmp_path):
         for name in ("a", "b")
     ]
     for writer in writers:
-        _, errors = writer.communicate(timeout=60)
+        _, errors = writer.communicate(timeout=400)
         assert writer.returncode == 0, errors.decode()
     hosts = {run.machine.host for run in open_store(str(path)).runs(limit=None)}
     assert hosts == {f"{name}-{i}" for name in ("a", "b") for i in range(20)}

@@ -20,6 +20,7 @@ from workbench.workloads import cache, content, databento
 
 dbn = pytest.importorskip("databento_dbn")
 
+FINE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 FILE = "esh4-glbx-mdp3-20231224.mbo.dbn.zst"
 DAY, NEXT_DAY = datetime.date(2023, 12, 24), datetime.date(2023, 12, 25)
 LAST, SNAPSHOT = dbn.F_LAST, dbn.F_SNAPSHOT
@@ -178,7 +179,7 @@ def test_a_change_of_an_order_that_does_not_rest_is_a_new_order(load):
     assert not reference.bad and reference.best(0) == (0, 0, 404, 2) and reference.best(1) == (0, 0, 405, 2)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=FINE)
 @given(seed=st.integers(0, 2**32))
 def test_a_matched_market_is_never_crossed_after_the_last_record_of_an_event(load, seed):
     """A small exchange: an order that crosses trades (T, then F and C or M for each resting one), the rest rests."""
@@ -269,7 +270,7 @@ def test_an_absent_package_is_told(load, monkeypatch):
         load(data)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, deadline=None, suppress_health_check=FINE)
 @given(data=st.data())
 def test_no_bytes_crash_the_parser(data):
     raw = bytearray(header() + record("A", 1, 400, 5, "B") * 3 + record("M", 1, 400, 5, "B") + record("R"))

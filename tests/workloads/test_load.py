@@ -15,6 +15,7 @@ from workbench.errors import Exit, InputError
 from workbench.workloads import cache, known
 from workbench.workloads.loaded import sha256_of
 
+FINE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 LINES = b"""34200.004241176,1,16113575,18,5853300,1
 34200.00426064,1,16113576,100,5853200,-1
 34200.5,4,16113575,5,5853300,1
@@ -299,7 +300,7 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(write, tmp_path, 
     assert workloads.load(write(LINES)).events.size == 9
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=FINE)
 @given(data=st.data())
 def test_no_bytes_crash_the_reader(tmp_path, data):
     events = workloads.synthetic(2, 30, seed=2).events

@@ -70,7 +70,8 @@ class Outcome(record.Frozen):
 class Memory(record.Frozen):
     """What a fresh process that runs one variant takes, in bytes."""
 
-    peak_rss: int = Field(description="the most that the whole process held: Python, Numba, workload and state")
+    peak_rss: int = Field(description="the most that the whole process held while it replayed the workload")
+    loading_rss: int = Field(description="the most that it ever held: it loads a kernel through the compiler's code")
     baseline_rss: int = Field(description="before the state was built: Python, Numba and workload")
     state_rss: int = Field(description="what building the state, loading its code and a replay added to that")
     state_arrays: int | None = Field(description="the bytes of the state's arrays after the replay; None for a peer's")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-import resource
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from workbench.measure.clock import measure_clock
 from workbench.measure.closed_loop import Subject
 from workbench.measure.compiling import uncompiled
 from workbench.measure.job import Chosen, Job, Outcome, Share
+from workbench.measure.memory import highest_bytes
 from workbench.measure.preparing import Prepared
 
 
@@ -67,7 +67,7 @@ def measure(job: Job, driver: Driver) -> Outcome:
         clock=clock,
         started=started,
         compile_s=compile_s,
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_rss_bytes=highest_bytes(),
         allocations={s.name: closed_loop.count_allocations(s) for s in everyone if not s.variant.peer},
         code_hash={s.name: hashed for s in everyone if (hashed := hash_of(s.variant))},
         blocks=blocks,

@@ -206,6 +206,7 @@ def memory_rows(variant: str, memory: Memory) -> list[record.Result]:
     """Return what `variant` (kernel/variant) took in a process of its own, in bytes."""
     figures = {
         "peak_rss": memory.peak_rss,
+        "loading_rss": memory.loading_rss,
         "baseline_rss": memory.baseline_rss,
         "state_rss": memory.state_rss,
         "state_arrays": memory.state_arrays,

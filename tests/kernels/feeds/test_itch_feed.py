@@ -122,7 +122,7 @@ def test_fuzzed_messages_with_bounds_checks_on():
         env={**os.environ, "NUMBA_BOUNDSCHECK": "1"},
         capture_output=True,
         text=True,
-        timeout=550,
+        timeout=800,
     )
     assert done.returncode == 0, done.stderr
     first, count = done.stdout.split()

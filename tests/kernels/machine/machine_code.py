@@ -47,6 +47,6 @@ def run_program(name, target, *arguments):
     environment |= TARGETS[target]
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[3]), str(Path(__file__).parent)])
     command = [sys.executable, "-W", "error", str(Path(__file__).with_name(name)), *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=550)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=800)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)

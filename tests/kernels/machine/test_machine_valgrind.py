@@ -40,7 +40,7 @@ def test_only_the_marked_region_is_counted(tmp_path):
     environment = {**os.environ, **TARGETS["x86-64-v3"]}
     environment["PYTHONPATH"] = os.pathsep.join([str(PROGRAM.parents[3]), str(PROGRAM.parent)])
     command = [*CALLGRIND, *GEOMETRY, f"--callgrind-out-file={tmp_path}/out", sys.executable, str(PROGRAM)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=550)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=800)
     assert json.loads(done.stdout) == {"total": 16384.0, "valgrinds": 1}
     (dump,) = (file for file in tmp_path.iterdir() if "walk by 8" in file.read_text())
     events = re.search(r"^events: (.+)$", dump.read_text(), re.M)[1].split()
