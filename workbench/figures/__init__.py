@@ -3,11 +3,12 @@
 from workbench.figures.budget import budget_bullets
 from workbench.figures.latency import latency_percentiles
 from workbench.figures.ratio import comparison_ratios
-from workbench.figures.steps import SIMULATED, simulated_counts, step_costs
+from workbench.figures.steps import LEAST, SIMULATED, simulated_counts, step_costs
 from workbench.figures.table import Table, figure_name, figure_table
 from workbench.figures.throughput import throughput_bars
 
 __all__ = [
+    "LEAST",
     "SIMULATED",
     "Table",
     "budget_bullets",

@@ -23,6 +23,8 @@ SIMULATED = {
 }
 """Metrics of results with the statistic ``simulated``, per operation, and how a person calls them."""
 
+LEAST = 0.005  # a count per operation below this in every step is not worth a panel: one in 200 operations
+
 
 class Step(Protocol):
     """What a figure needs to know of a variant in the chain; `depth` is how many parents it has there."""
@@ -149,7 +151,9 @@ def simulated_counts(run: Run, kernel: str, steps: Sequence[Step], reason: str =
         if row.kernel == kernel and row.statistic == "simulated" and row.metric in SIMULATED
     }
     shown = [step for step in steps if any(variant == step.variant for variant, _ in counted)]
-    metrics = [name for name in SIMULATED if any(value for (_, metric), value in counted.items() if metric == name)]
+    metrics = [
+        name for name in SIMULATED if any(value >= LEAST for (_, metric), value in counted.items() if metric == name)
+    ]
     names = [SIMULATED[name] for name in metrics]
     figure = make_subplots(1, max(1, len(metrics)), shared_yaxes=True, horizontal_spacing=0.05)
     for column, name in enumerate(metrics, 1):

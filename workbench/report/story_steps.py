@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from workbench.figures import SIMULATED
+from workbench.figures import LEAST, SIMULATED
 from workbench.figures.text import number, percent_change, plain
 from workbench.record import Run, Verdict
 from workbench.report.chain import Chain, Step
@@ -61,11 +61,12 @@ class Steps:
 
     def _step(self, step: Step, place: int) -> str:
         origin = f", from {step.parent}" if step.parent else ", the root"
-        words = " ".join(self._conclusion(step))
+        first, *others = self._conclusion(step)
+        words = f"<strong>{_e(first)}</strong> {_e(' '.join(others))}"
         return (
             f'<section style="border-top:1px solid {_RULE};margin-top:20px;padding-top:4px">'
             f'<h3>{place}. {_e(step.variant)}<span style="color:{_QUIET};font-weight:400">{_e(origin)}</span></h3>'
-            f"<p>{_e(step.idea)}</p><p><strong>{_e(words)}</strong></p>"
+            f"<p>{_e(step.idea)}</p><p>{words}</p>"
             f"{self._worth(step)}{self._functions(step)}{self._side_by_side(step)}</section>"
         )
 
@@ -95,7 +96,7 @@ class Steps:
         rows = []
         for metric, title in SIMULATED.items():
             found = [find(self.run, self.chain.kernel, name, metric, "simulated") for name in names]
-            if all(row is not None for row in found) and any(row is not None and row.value for row in found):
+            if all(row is not None for row in found) and any(row is not None and row.value >= LEAST for row in found):
                 cells = "".join(f'<td style="{_NUMBER}">{number(row.value)}</td>' for row in found if row is not None)
                 rows.append(f'<tr><td style="{_CELL}">{_e(title)}</td>{cells}</tr>')
         heads = ("simulated, per operation", *(name for name in names if name))
@@ -121,11 +122,12 @@ class Steps:
 
     def _side_by_side(self, step: Step) -> str:
         names = [step.parent, step.variant] if step.parent else [step.variant]
-        blocks = [self._lines(name) for name in names if name]
+        most = max((line.ns for name in names if name for line in self._costly(name)), default=1.0)
+        blocks = [self._lines(name, most) for name in names if name]
         return f'<div style="display:flex;flex-wrap:wrap;gap:8px 24px">{"".join(blocks)}</div>'
 
-    def _lines(self, variant: str) -> str:
-        """Return the lines of one variant that take most, with a link to all of them."""
+    def _lines(self, variant: str, most_ns: float) -> str:
+        """Return the lines of one variant that take most, with a link to all; `most_ns` fills a cell."""
         reason = self.lines.absent.get(variant)
         if reason:
             return f'<p style="color:{_QUIET}">Lines of {_e(variant)} are not shown: {_e(reason)}.</p>'
@@ -134,11 +136,12 @@ class Steps:
             return ""
         rows = []
         for line in found:
-            misses = "" if line.misses is None else f"{line.misses:.2f}"
-            heat = f"linear-gradient(to right,{_HEAT} {100 * line.share:.0f}%,transparent 0)"
+            misses = f"{line.misses:.2f}" if line.misses and line.misses >= LEAST else ""
+            bar = f"linear-gradient(to right,{_HEAT} {100 * line.ns / most_ns:.0f}%,transparent 0)"
             code = f'<code style="{_MONO};background:none;padding:0">{_e(line.source or line.place)}</code>'
             rows.append(
-                f'<tr><td style="{_NUMBER};background:{heat}">{line.ns:.2f}</td><td style="{_NUMBER}">{misses}</td>'
+                f'<tr><td style="{_NUMBER};min-width:64px;background:{bar}">{line.ns:.2f}</td>'
+                f'<td style="{_NUMBER}">{misses}</td>'
                 f'<td style="{_CELL};overflow-wrap:anywhere">{code}<br><span style="color:{_QUIET};font-size:11px">'
                 f"{_e(line.place)}</span></td></tr>"
             )
@@ -159,11 +162,11 @@ class Steps:
 
 def _table(heads: Sequence[str], rows: str, numbers: Sequence[int] = (), wide: bool = False) -> str:
     style = f"color:{_QUIET};font-weight:600;font-size:12px;border-bottom:1px solid {_RULE}"
+    width = ";width:100%" if wide else ""
     cells = "".join(
-        f'<th scope="col" style="{_NUMBER if place in numbers else _CELL};{style}">{_e(head)}</th>'
+        f'<th scope="col" style="{_NUMBER if place in numbers else _CELL + width};{style}">{_e(head)}</th>'
         for place, head in enumerate(heads)
     )
-    width = ";width:100%" if wide else ""
     return (
         f'<div style="overflow-x:auto;max-width:100%"><table style="{_TABLE}{width}"><thead><tr>{cells}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from workbench.figures import SIMULATED
+from workbench.figures import LEAST, SIMULATED
 from workbench.figures.text import number, percent_change, plain
 from workbench.gate.outcome import Outcome
 from workbench.record import Comparison, Run, Verdict
@@ -58,8 +58,8 @@ def conclusion(chain: Chain, step: Step, run: Run, lines: Profiles, simulated: P
     if step.parent is None:
         told = [f"It is where the chain begins: {number(mean.value, 'ns')} an operation."]
     else:
-        told = [_bought(worth(run, chain.kernel, step.parent, step.variant), step.parent)]
-        told += _where(chain, step, run, lines)
+        compared = worth(run, chain.kernel, step.parent, step.variant)
+        told = [_bought(compared, step.parent), *_where(chain, step, run, lines, compared)]
         told += _counts(chain, step, run)
     for peer in chain.peers:
         against = _faster(worth(run, chain.kernel, peer.variant, step.variant), peer.variant)
@@ -90,19 +90,20 @@ def _bought(row: Comparison | None, parent: str) -> str:
     return f"Whether the step paid is not settled: cost {row.ratio:.3f} of {plain(parent)} ({interval}){more}."
 
 
-def _where(chain: Chain, step: Step, run: Run, lines: Profiles) -> list[str]:
-    """Return the function whose time changed most, when that is worth a word."""
-    assert step.parent is not None
+def _where(chain: Chain, step: Step, run: Run, lines: Profiles, compared: Comparison | None) -> list[str]:
+    """Return the function whose time changed most, where the step is known to be faster or slower."""
+    if step.parent is None or compared is None or compared.verdict not in (Verdict.FASTER, Verdict.SLOWER):
+        return []
+    sign = 1 if compared.verdict is Verdict.FASTER else -1
     before = functions_ns(run, chain.kernel, step.parent, lines)
     after = functions_ns(run, chain.kernel, step.variant, lines)
     if not before or not after:
         return []
     saved = {name: before.get(name, 0.0) - after.get(name, 0.0) for name in {*before, *after}}
-    whole = sum(before.values()) - sum(after.values())
-    most = max(saved, key=lambda name: (saved[name] if whole > 0 else -saved[name], name))
-    if abs(saved[most]) < _NOTABLE_NS * sum(before.values()):
+    most = max(saved, key=lambda name: (sign * saved[name], name))
+    if sign * saved[most] < _NOTABLE_NS * sum(before.values()):
         return []
-    what = "saved" if saved[most] > 0 else "added"
+    what = "saved" if sign > 0 else "added"
     first, second = (number(each.get(most, 0.0), "ns") for each in (before, after))
     return [f"Most was {what} in {plain(most)}: {first} before, {second} after."]
 
@@ -113,7 +114,7 @@ def _counts(chain: Chain, step: Step, run: Run) -> list[str]:
     parts = []
     for metric, name in SIMULATED.items():
         first, second = (find(run, chain.kernel, each, metric, "simulated") for each in (step.parent, step.variant))
-        if first is None or second is None or max(first.value, second.value) < 0.005:
+        if first is None or second is None or max(first.value, second.value) < LEAST:
             continue
         if abs(second.value - first.value) > _NOTABLE_COUNT * max(first.value, second.value):
             more = "more" if second.value > first.value else "fewer"
