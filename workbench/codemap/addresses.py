@@ -114,14 +114,15 @@ def _ranges(captured: capture.Captured) -> list[FunctionRange]:
 
 
 def _find_base(captured: capture.Captured) -> None:
-    """Find where each section of code was put, by a strong symbol, and check it against the bytes in memory.
+    """Find where each section of code was put, by a symbol, a strong one first; check it against the bytes in memory.
 
     Two libraries may define a symbol of the same name (one of them loaded from a cache); the process then answers with
     the first, and the comparison tells.
     """
-    for symbol in captured.code.functions:
+    visible = [symbol for symbol in captured.code.functions if symbol.is_global or symbol.is_weak]
+    for symbol in sorted(visible, key=lambda each: each.is_weak):
         assert symbol.section is not None
-        if not symbol.is_global or symbol.section in captured.base:
+        if symbol.section in captured.base:
             continue
         address = capture.address_of(symbol.name)
         if address and _same_in_memory(captured.code, symbol, address):

@@ -15,9 +15,11 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 from numba.core import base, errors, lowering, types
+from numba.core.codegen import CPUCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.debuginfo import DIBuilder
 from numba.core.dispatcher import Dispatcher
@@ -29,6 +31,8 @@ from workbench.codemap import capture
 
 _builds: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()  # shipped dispatcher: its second build
 _depth = 0  # how many `line_tables` blocks are open; guarded by Numba's compiler lock, which one thread holds
+_wrapped: CodeType | None = None  # guarded by the same lock: whose wrappers are built, None for parallel bodies
+_WRAPPERS = ("__ufunc__.", "__gufunc__.")
 
 
 class LineTables(DIBuilder):  # type: ignore[misc]
@@ -111,6 +115,7 @@ def _patch_all(stack: contextlib.ExitStack) -> None:
     parse: Any = TargetOptions.__dict__["parse_as_flags"]
     _patch(stack, TargetOptions, "parse_as_flags", classmethod(_parse_as_flags(parse.__func__)))
     _patch(stack, lowering.BaseLower, "notify_loc", _notify_loc(lowering.BaseLower.notify_loc))
+    _patch(stack, CPUCodeLibrary, "add_ir_module", _add_ir_module(CPUCodeLibrary.add_ir_module))
     mine = threading.get_ident()
     stored = types.Dispatcher.__dict__["dispatcher"].fget
 
@@ -152,6 +157,45 @@ def _notify_loc(original: Callable[..., Any]) -> Callable[..., Any]:
             self.debuginfo.mark_file(self.builder, loc.filename, loc.line)
 
     return notify_loc
+
+
+@contextlib.contextmanager
+def wrapping(code: CodeType) -> Iterator[None]:
+    """Say, inside `line_tables`, which function the wrappers that are built inside the block belong to."""
+    global _wrapped
+    before, _wrapped = _wrapped, code
+    try:
+        yield
+    finally:
+        _wrapped = before
+
+
+def _add_ir_module(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method that gives the wrappers of ufuncs, gufuncs and parallel bodies a place in the source.
+
+    Numba gives them none, and LLVM then drops the lines of all that it inlines into them.
+    """
+
+    @functools.wraps(original)
+    def add_ir_module(self: Any, module: Any) -> None:
+        for function in module.functions:
+            if function.name.startswith(_WRAPPERS) and not function.is_declaration:
+                _mark_wrapper(module, function)
+        original(self, module)
+
+    return add_ir_module
+
+
+def _mark_wrapper(module: Any, function: Any) -> None:
+    """Say that `function` has a file and no line: what LLVM moves out of lines that were inlined has a neighbour's."""
+    file, name = (_wrapped.co_filename, _wrapped.co_qualname) if _wrapped else ("<string>", "wrapper")
+    lines = LineTables(module, file, None, False)
+    lines.mark_subprogram(function, name, (), (), 0)
+    place = lines._add_location(0)
+    for block in function.blocks:
+        for instruction in block.instructions:
+            instruction.set_metadata("dbg", place)
+    lines.finalize()
 
 
 def is_compiled_function(thing: Any) -> bool:

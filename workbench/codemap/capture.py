@@ -115,19 +115,31 @@ def object_of(dispatcher: Any, signature: Any) -> tuple[Captured, str]:
     data = getattr(result.library, "_compiled_object", None)
     if data:
         return keep(result.library.name, data), name
+    captured = find(name)
+    if captured is not None:
+        return captured, name
+    stored = _from_cache(dispatcher, result.signature)
+    if stored is None:
+        raise not_kept(dispatcher.py_func.__qualname__)
+    return keep(result.library.name, stored), name
+
+
+def find(name: str) -> Captured | None:
+    """Return the newest object that defines the function with the mangled name `name`, None where none is kept."""
     for captured in reversed(objects()):
         if name.encode() not in captured.code.data:  # spares parsing the others
             continue
         function = captured.code.functions_by_name.get(name)
-        if function is not None and function.is_global:
-            return captured, name
-    stored = _from_cache(dispatcher, result.signature)
-    if stored is None:
-        raise WorkbenchError(
-            f"the machine code of {dispatcher.py_func.__qualname__} is not kept: call workbench.codemap.install() "
-            "before it is compiled or loaded"
-        )
-    return keep(result.library.name, stored), name
+        if function is not None and (function.is_global or function.is_weak):
+            return captured
+    return None
+
+
+def not_kept(function: str) -> WorkbenchError:
+    """Return the error that says that nobody kept the machine code of `function`, and what to do."""
+    return WorkbenchError(
+        f"the machine code of {function} is not kept: call workbench.codemap.install() before it is compiled or loaded"
+    )
 
 
 def compile_result(dispatcher: Any, signature: Any) -> Any:

@@ -33,6 +33,7 @@ class Symbol:
     size_bytes: int
     is_function: bool
     is_global: bool  # strong and visible: its address can be asked for by name
+    is_weak: bool = False  # visible, but another object may define it too: the wrappers of gufuncs
 
 
 @dataclass(frozen=True)
@@ -175,4 +176,5 @@ def _symbol(raw: Any) -> Symbol:
         raw["st_size"],
         info["type"] == "STT_FUNC",
         info["bind"] == "STB_GLOBAL",
+        info["bind"] == "STB_WEAK",
     )

@@ -110,7 +110,8 @@ class Lines:
         around = sorted((self._ranges[place] for place in inside), key=lambda each: -each.depth)
         file, line, frames = row.file, row.line, []
         for each in around:
-            frames.append(Frame(each.function, file, line))
+            if line:  # the wrapper of a ufunc has none
+                frames.append(Frame(each.function, file, line))
             file, line = each.call_file, each.call_line
         return tuple(frames) or (Frame("", file, line),)
 

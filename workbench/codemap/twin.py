@@ -12,10 +12,10 @@ from typing import Any
 
 from numba.core.registry import CPUDispatcher
 
-from workbench.codemap import capture
+from workbench.codemap import capture, wrapped
 from workbench.codemap.addresses import CodeMap, FunctionRange, Place, frames_in, lines_of
 from workbench.codemap.build import build_with_lines
-from workbench.codemap.code_hash import parts_of
+from workbench.codemap.code_hash import parts_of, reached_parts
 from workbench.codemap.disassembly import call_frames, sampled_frames
 from workbench.codemap.elf import ObjectCode, Symbol
 from workbench.codemap.lines import Frame
@@ -97,59 +97,82 @@ class Twins:
             known = built.get(name)
             if known is not None and known.fits and known.code.code_bytes(known.symbol) == data:
                 return known
-        for code in _objects_with(name, function):
+        for code in _objects_with(name, function.code):
             for owner in code.functions:
-                for dispatcher, arguments in self._owners(owner.name) if owner.is_global else ():
-                    twin = self._build(dispatcher, arguments).get(name)
+                for thing, overload in self._owners(owner.name) if owner.is_global or owner.is_weak else ():
+                    twin = self._build(thing, overload).get(name)
                     if twin is not None and twin.fits:
-                        return twin
+                        same = twin.code.code_bytes(twin.symbol) == data
+                        twin = twin if same else _copy_of(twin, function)
+                        if twin is not None:
+                            return twin
         return None
 
     def _owners(self, symbol: str) -> list[tuple[Any, Any]]:
-        """Return the dispatchers, with the argument types, whose machine code has this name."""
+        """Return whose machine code has this name: dispatchers with argument types, wrapped ones with a number."""
         if self._by_symbol is None:
             self._by_symbol = {}
             for dispatcher in dispatchers():
                 for arguments, result in list(dispatcher.overloads.items()):
                     self._by_symbol.setdefault(result.fndesc.llvm_func_name, []).append((dispatcher, arguments))
+            for thing in wrapped.all_wrapped():
+                for number, name in enumerate(wrapped.entries(thing)):
+                    self._by_symbol.setdefault(name, []).append((thing, number))
         return self._by_symbol.get(symbol, [])
 
-    def _build(self, dispatcher: Any, arguments: Any) -> dict[str, Twin]:
+    def _build(self, thing: Any, overload: Any) -> dict[str, Twin]:
         """Return the twins of all functions that one overload reaches, by the mangled name of the shipped one."""
-        key = (id(dispatcher), arguments)
+        key = (id(thing), overload)
         if key not in self._built:
             self._built[key] = {}
             try:
-                self._built[key] = _twins(dispatcher, arguments)
+                self._built[key] = _twins(thing, overload)
             except Exception as failure:  # Numba raises anything; a profile with fewer lines is better than none
-                self.failures.append(f"{dispatcher.py_func.__qualname__} could not be built with lines: {failure}")
+                self.failures.append(f"{_name_of(thing)} could not be built with lines: {failure}")
         return self._built[key]
 
 
-def _twins(dispatcher: Any, arguments: Any) -> dict[str, Twin]:
-    shipped = parts_of(dispatcher, arguments)
-    build = build_with_lines(dispatcher, arguments)
-    profiled = parts_of(build, arguments)
+def _twins(thing: Any, overload: Any) -> dict[str, Twin]:
+    if isinstance(thing, wrapped.KINDS):
+        shipped, code, profiled = wrapped.both_parts(thing, overload)
+    else:
+        shipped = parts_of(thing, overload)
+        build = build_with_lines(thing, overload)
+        profiled, code = parts_of(build, overload), capture.object_of(build, overload)[0].code
     proof = compare(shipped, profiled)
-    captured, _ = capture.object_of(build, arguments)
-    by_name, owner = captured.code.functions_by_name, dispatcher.py_func.__qualname__
+    by_name, owner = code.functions_by_name, _name_of(thing)
     return {
-        a.label: Twin(captured.code, by_name[b.label], proof, owner)
+        a.label: Twin(code, by_name[b.label], proof, owner)
         for a, b in zip(shipped, profiled, strict=False)
         if b.label in by_name
     }
 
 
-def _objects_with(name: str, function: FunctionRange) -> Iterator[ObjectCode]:
-    """Return the object of `function`, then others with a copy of it: a parallel body belongs to who calls it."""
-    yield function.code
-    data = function.code.code_bytes(function.symbol)
+def _name_of(thing: Any) -> str:
+    return str(thing.__name__ if isinstance(thing, wrapped.KINDS) else thing.py_func.__qualname__)
+
+
+def _copy_of(twin: Twin, function: FunctionRange) -> Twin | None:
+    """Return the copy of `twin` that is the code of `function`.
+
+    The body of a parallel loop is compiled by itself and linked into who runs it. LLVM optimizes each copy again, and
+    the process may run any of them.
+    """
+    shipped = reached_parts(function.code, function.symbol.name)
+    for code in _objects_with(twin.symbol.name, twin.code):
+        proof = compare(shipped, reached_parts(code, twin.symbol.name))
+        if proof.same:
+            return Twin(code, code.functions_by_name[twin.symbol.name], proof, twin.owner)
+    return None
+
+
+def _objects_with(name: str, first: ObjectCode) -> Iterator[ObjectCode]:
+    """Return `first`, then the other objects that define the function `name`."""
+    yield first
     for captured in capture.objects():
         code = captured.code
-        if code is not function.code and name.encode() in code.data:
-            copy = code.functions_by_name.get(name)
-            if copy is not None and code.code_bytes(copy) == data:
-                yield code
+        if code is not first and name.encode() in code.data and name in code.functions_by_name:
+            yield code
 
 
 def dispatchers() -> list[Any]:

@@ -8,6 +8,7 @@ import linecache
 from pathlib import Path
 
 from workbench import codemap
+from workbench.codemap import wrapped
 from workbench.codemap.addresses import CodeMap, Place
 from workbench.codemap.lines import Frame, own_frames, short_name
 from workbench.codemap.twin import Twins
@@ -50,7 +51,7 @@ def profile_of(samples: Samples, title: str) -> Profile:
         "sample_cost_ns": samples.sample_cost_ns,
         "estimated_slowdown": 1 + samples.rate_per_s * samples.sample_cost_ns / 1e9,
     }
-    profile.notes = [*samples.notes, *twins.failures]
+    profile.notes = [*samples.notes, *twins.failures, *(wrapped.lost() if profile.outside else [])]
     annotate(profile, twins)
     return profile
 
@@ -93,6 +94,8 @@ def _place(pc: int, caller: int, code_map: CodeMap, twins: Twins, libraries: _Li
 
 def _count(profile: Profile, place: Place, amount: float, *, in_call: bool) -> None:
     frames = own_frames(place.frames)
+    if frames and frames[0].file.endswith("<string>"):  # nothing but what Numba wrote around a parallel body
+        frames = ()
     here = (
         Line(frames[0].function, frames[0].file, frames[0].line) if frames else Line(short_name(place.function), "", 0)
     )

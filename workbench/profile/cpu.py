@@ -55,7 +55,7 @@ def profile_cpu(
     profile = profile_of(samples, target.title)
     if not same:
         difference = next(proof.badge for proof in proofs if not proof.same)
-        profile.badges[target.function.py_func.__qualname__] = difference
+        profile.badges[target.function.__name__] = difference
     profile.overhead.update(slowdown)
     return profile
 

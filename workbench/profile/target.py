@@ -12,6 +12,7 @@ import numpy as np
 from kernels.catalog import Kernel, Variant
 from kernels.messages import EVENT
 from workbench import workloads
+from workbench.codemap import wrapped
 from workbench.codemap.build import build_with_lines, is_compiled_function
 from workbench.codemap.same_code import SameCode, prove
 from workbench.errors import InputError
@@ -22,7 +23,7 @@ class Target:
     """A kernel's variant with its input, or a function with its arguments."""
 
     title: str
-    function: Any  # the dispatcher whose code is of interest
+    function: Any  # the dispatcher, ufunc or gufunc whose code is of interest
     run: Callable[[Any], Any]  # calls the function it is given once, everything around it prepared
     prepare: Callable[[], None] = lambda: None  # before each run, outside what is counted
 
@@ -30,10 +31,14 @@ class Target:
         """Compile the function by one run, and compare its builds with and without line tables."""
         self.prepare()
         self.run(self.function)
+        if isinstance(self.function, wrapped.UFUNCS):
+            return wrapped.prove_all(self.function)
         return [prove(self.function, signature) for signature in self.function.signatures]
 
     def with_lines(self) -> Any:
         """Return the build with line tables, for all signatures that the function has."""
+        if isinstance(self.function, wrapped.UFUNCS):
+            return wrapped.build_again_with_lines(self.function)
         build = self.function
         for signature in self.function.signatures:
             build = build_with_lines(self.function, signature)
@@ -45,12 +50,14 @@ def target_of(subject: Any, *arguments: Any, workload: Any = None, **parameters:
 
     A `kernels.Kernel` (or its name) takes the name of a variant, and a `workload`: an EVENT array, what
     `workbench.workloads` loaded, a path, or a workload's name; None is the default one. A function compiled by
-    ``njit`` takes its own arguments; it is called many times with the same ones. Raises InputError with one sentence.
+    ``njit``, ``vectorize`` or ``guvectorize`` takes its own arguments; it is called many times with the same ones.
+    Raises InputError with one sentence.
     """
-    if is_compiled_function(subject):
+    if is_compiled_function(subject) or isinstance(subject, wrapped.UFUNCS):
         if workload is not None or parameters:
             raise InputError("a compiled function takes its own arguments, no workload and no parameters")
-        return Target(subject.py_func.__qualname__, subject, lambda function: function(*arguments))
+        title = subject.__name__ if isinstance(subject, wrapped.UFUNCS) else subject.py_func.__qualname__
+        return Target(title, subject, lambda function: function(*arguments))
     variant = _variant(subject, arguments)
     if not is_compiled_function(variant.replay_from):
         raise InputError(f"{variant.full_name} is not compiled by Numba: py-spy and scalene can profile it")
@@ -70,7 +77,7 @@ def _variant(subject: Any, arguments: Sequence[Any]) -> Variant:
         except KeyError as error:
             raise InputError(str(error.args[0])) from None
     if not isinstance(subject, Kernel):
-        raise InputError(f"{subject!r} is neither a kernel nor a function compiled by numba.njit")
+        raise InputError(f"{subject!r} is neither a kernel nor a function compiled by Numba")
     if len(arguments) != 1:
         raise InputError(f"name one variant of {subject.name}: it has {', '.join(subject.variants)}")
     try:
