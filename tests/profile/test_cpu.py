@@ -4,11 +4,14 @@ import importlib
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
 import workbench
+from workbench import codemap
 from workbench.errors import InputError
+from workbench.profile import cpu, sampler
 from workbench.profile.counted import Line
 
 SOURCE = """
@@ -81,6 +84,41 @@ def test_a_variant_is_profiled_on_a_workload():
     assert found.title == "signals/baseline"
     assert set(found.badges.values()) == {"same code"}
     assert any("kernels/signals" in line.file for line in found.counters)
+
+
+def test_a_ufunc_is_profiled_by_line():
+    codemap.install()
+
+    @numba.vectorize(["f8(f8)"])
+    def third(value):
+        return np.exp(value) / 3.0  # here
+
+    found = workbench.profile(third, np.linspace(1.0, 2.0, 20_000), seconds=0.3)
+    assert found.title == "third"
+    assert found.badges == {"third": "same code"}
+    (line,) = [line for line in found.counters if found.source(line).endswith("# here")]
+    assert found.share(line) > 0.5
+
+
+def test_inside_a_sampled_region_nothing_is_paused_and_the_cost_is_an_estimate(planted):
+    arguments = np.linspace(1.0, 2.0, 1024), np.zeros(8, np.int64), 40_000, 20_000
+    with sampler.sampling(1000) as outer:
+        inner = workbench.profile(planted, *arguments, seconds=0.2)
+    assert "slowdown" not in inner.overhead and inner.overhead["estimated_slowdown"] > 1
+    assert "an estimate" in str(inner)
+    assert outer.duration_s >= inner.overhead["duration_s"] >= 0.2
+
+
+def test_the_slowdown_is_the_median_of_pairs_with_its_interval():
+    plain = cpu.Spent(1.0, 2.0, 0.0)
+    pairs = [(cpu.Spent(1.0 + k / 1000, 2.0 + k / 100, 0.5), plain) for k in range(1, 20)] + [
+        (cpu.Spent(9.0, 9.0, 0.5), plain)
+    ]
+    found = cpu._slowdown(pairs)
+    assert found["slowdown_pairs"] == 20
+    assert found["slowdown"] == pytest.approx(1.0105)
+    assert (found["slowdown_low"], found["slowdown_high"]) == pytest.approx((1.006, 1.015))  # ranks 6 and 15 of 20
+    assert found["wall_slowdown"] == pytest.approx(1.0525)
 
 
 @pytest.mark.parametrize(

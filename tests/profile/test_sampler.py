@@ -15,7 +15,7 @@ from workbench import codemap
 from workbench.codemap.disassembly import disassemble
 from workbench.errors import InputError
 from workbench.profile import handler, keeper, ring
-from workbench.profile.sampler import is_sampling, sampling
+from workbench.profile.sampler import is_sampling, paused, sampling
 
 ROOT = Path(__file__).resolve().parents[2]
 VALUES = np.linspace(1.0, 2.0, 1000)
@@ -108,6 +108,24 @@ def test_an_exception_disarms_and_keeps_the_samples(failure):
     assert not is_sampling()
     assert len(samples.pc) > 0
     time.sleep(0.01)  # a signal still on its way would end the process here
+
+
+def test_nothing_is_sampled_in_a_pause_and_its_time_does_not_count():
+    with sampling(1000) as samples:
+        spin(0.1)
+        began = time.perf_counter()
+        with paused():
+            time.sleep(0.03)  # a signal on its way arrives
+            before = int(ring.CONTROL[handler.SLOT])
+            spin(0.2)
+            assert int(ring.CONTROL[handler.SLOT]) == before
+        rested_s = time.perf_counter() - began
+        spin(0.1)
+        assert int(ring.CONTROL[handler.SLOT]) > before
+    assert rested_s > 0.2
+    assert samples.duration_s == pytest.approx(time.perf_counter() - began - rested_s + 0.1, abs=0.1)
+    with paused():
+        pass  # no region is open: nothing to pause
 
 
 def test_an_interrupt_from_outside_ends_the_region():

@@ -1,6 +1,8 @@
 import os
+import signal
 import threading
 import time
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -86,6 +88,55 @@ def test_a_low_rate_does_not_delay_the_end():
     began = time.monotonic()
     sender.end()
     assert time.monotonic() - began < 10
+
+
+def test_rounds_keep_no_beat():
+    words = np.ones(8, np.int64)
+    drawn = np.array([senders.random_below(words, 1000) for _ in range(2000)])
+    assert drawn.min() >= 0 and drawn.max() < 1000
+    assert np.histogram(drawn, 10, (0, 1000))[0].min() > 120  # of 200
+    assert len(set(drawn.tolist())) > 700
+
+
+@pytest.mark.parametrize("cpu_time", [False, True])
+def test_a_pause_stops_either_way_to_send(cpu_time):
+    arms = senders.best(keeper.SIGNAL, 10**6, cpu_time=cpu_time)
+    came = []
+    before = signal.signal(keeper.SIGNAL, lambda *_: came.append(None))
+    try:
+        arms.begin()
+        arms.arm(threading.get_native_id())
+        counts = []
+        for change in (arms.pause, arms.resume):
+            change()
+            time.sleep(0.02)
+            began, end = len(came), time.thread_time() + 0.1
+            while time.thread_time() < end:
+                holds_the_lock(VALUES, 10)
+            counts.append(len(came) - began)
+        assert counts[0] == 0 and counts[1] > 5
+    finally:
+        arms.end()
+        time.sleep(0.01)
+        signal.signal(keeper.SIGNAL, before)
+
+
+def test_threads_are_those_that_there_are():
+    assert posix.threads() == {int(each.name) for each in Path("/proc/self/task").iterdir()}
+    seen = []
+    other = threading.Thread(target=lambda: seen.append(threading.get_native_id() in posix.threads()))
+    other.start()
+    other.join()
+    assert seen == [True]
+
+
+def test_the_cost_of_a_signal_is_measured_once():
+    with sampler.sampling(1000) as samples:
+        pass
+    with sampler.sampling(1000) as again:
+        pass
+    assert 100 < samples.sample_cost_ns < 10**7
+    assert again.sample_cost_ns == samples.sample_cost_ns
 
 
 def test_what_sampling_costs_in_its_own_threads_is_known_while_it_runs():
