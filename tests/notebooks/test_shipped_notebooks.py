@@ -1,6 +1,7 @@
 """Every shipped notebook is thin, without outputs, and does its work when our own runner runs it."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -77,3 +78,35 @@ def test_regression_saves_itself_first_and_judges_then(tmp_path):
     assert outcome.verdict is Verdict.UNRESOLVED, "two processes a side settle nothing"
     page = (tmp_path / "second" / REPORT).read_text()
     assert "UNRESOLVED" in page[: page.index("</header>")]
+
+
+@pytest.mark.notebook
+def test_the_story_is_of_any_kernel_with_parents(tmp_path):
+    parameters = {"kernel": "signals", "seconds": 0.3, "replicates": 2, "line_seconds": 0.2, "misses": False}
+    path = shipped("notebooks") / "order_book_story.ipynb"
+    results, outcome = run(path, tmp_path / "job", tmp_path / "s.sqlite3", **parameters)
+    judged = {(row.a, row.b) for row in results.comparisons if row.metric == "throughput"}
+    assert ("signals/baseline", "signals/simd") in judged
+    assert "is the fastest step of signals" in outcome.headline and outcome.verdict is None
+    assert any(sentence.startswith("simd: ") for sentence in outcome.findings)
+    assert "Misses are not shown: no misses were asked for." in outcome.findings
+    profile = record.read(tmp_path / "job" / "profiles" / "simd-cpu.json")
+    assert profile.variant == "signals/simd" and profile.results
+    page = (tmp_path / "job" / REPORT).read_text()
+    assert "the lines that take most" in page and 'href="profiles/simd-cpu.html"' in page
+    assert "sampling signals/simd" in (tmp_path / "job" / "log.txt").read_text()
+
+
+@pytest.mark.notebook
+@pytest.mark.slow
+@pytest.mark.valgrind
+def test_the_story_counts_misses_where_valgrind_is(tmp_path):
+    if shutil.which("valgrind") is None:
+        pytest.skip("valgrind is not installed")
+    parameters = {**TINY, "variants": ["ladder"], "line_seconds": 0.2}
+    path = shipped("notebooks") / "order_book_story.ipynb"
+    results, outcome = run(path, tmp_path / "job", tmp_path / "s.sqlite3", **parameters)
+    counted = {(row.variant, row.metric): row.value for row in results.results if row.statistic == "simulated"}
+    assert 50 < counted["ladder", "instructions"] < counted["baseline", "instructions"] < 5000
+    assert counted["ladder", "d1_misses"] > 0
+    assert any("Simulated, an operation takes fewer instructions" in sentence for sentence in outcome.findings)
