@@ -15,8 +15,10 @@ from workbench.profile.counted import Counted, Line, LineNote
 CONTEXT_LINES = 2  # shown around each line that has counters
 GAP_LINES = 8  # lines without counters between two spans before the source is cut
 MAX_ASSEMBLY_LINES = 200
+WIDTH_COLUMN_CH = 34  # what is told beside the width is folded there: the source needs the room
 
 _TEXT, _MUTED = "light-dark(#1f2328,#e6edf3)", "light-dark(#59636e,#9198a1)"
+_LINE_HEIGHT = 1.45
 _RULE, _BAND = "light-dark(#d1d9e0,#3d444d)", "light-dark(#f6f8fa,#151b23)"
 _HEAT = "light-dark(rgba(207,34,46,{0}),rgba(248,81,73,{0}))"
 _MONO = "font-family:ui-monospace,Menlo,Consolas,monospace;font-size:12px"
@@ -55,7 +57,7 @@ def html(profile: Counted) -> str:
     """Return `profile` as one HTML fragment."""
     blocks = "".join(_file_block(profile, file) for file in _files(profile))
     return (
-        f'<div style="color:{_TEXT};font-family:system-ui,sans-serif;font-size:13px;line-height:1.45">'
+        f'<div style="color:{_TEXT};font-family:system-ui,sans-serif;font-size:13px;line-height:{_LINE_HEIGHT}">'
         f'<p style="margin:4px 0"><strong>{_e(profile.title)}</strong> '
         f'<span style="color:{_MUTED}">{_e(_headline(profile))}</span></p>'
         f"{_badges(profile)}{blocks}{_footer(profile)}</div>"
@@ -137,8 +139,9 @@ def _row(profile: Counted, file: str, number: int, line: Line | None, names: lis
         f'<td style="{_NUMBER}">{_amount(sum(profile.counters[each].get(name, 0.0) for each in same))}</td>'
         for name in names
     )
-    width = f'<td style="{_CODE};white-space:nowrap">{_width(note)}</td>' if profile.notes_by_line else ""
-    heat = f"background:linear-gradient(to right,{_HEAT.format(0.35)} {100 * share:.1f}%,transparent 0)"
+    width = f'<td style="{_CODE}">{_width(note)}</td>' if profile.notes_by_line else ""
+    bar = f"linear-gradient(to right,{_HEAT.format(0.35)} {100 * share:.1f}%,transparent 0)"
+    heat = f"background:{bar} no-repeat 0 0/100% {_LINE_HEIGHT}em"  # of the first line: an open row is many lines high
     return (
         f'<tr style="{_ROW}"><td style="{_NUMBER};color:{_MUTED}">{number or ""}</td>'
         f'<td style="{_NUMBER};min-width:64px;{heat}">{100 * share:.1f}</td>{amounts}'
@@ -174,7 +177,8 @@ def _width(note: LineNote) -> str:
     strong = "light-dark(#0969da,#4493f8)" if "×" in note.width else _MUTED
     detail = f'<span style="color:{_MUTED}"> {_e(note.detail)}</span>' if note.detail else ""
     label = f'<span style="border:1px solid {strong};border-radius:4px;padding:0 4px;color:{strong}">{_e(note.width)}'
-    return (f"{label}</span>" if note.width else "") + detail
+    told = (f"{label}</span>" if note.width else "") + detail
+    return f'<div style="width:max-content;max-width:{WIDTH_COLUMN_CH}ch;white-space:normal">{told}</div>'
 
 
 def _badges(profile: Counted) -> str:
