@@ -161,7 +161,7 @@ def test_the_probe_counts_what_happened():
     BOOK.variants["baseline"].replay(baseline, events)
     assert baseline.counters()["levels_moved"] == 5  # the price 1 goes below five levels
     assert baseline.counters()["refused"] == 1
-    for name in ("ladder", "aligned"):
+    for name in ("ladder", "simd", "aligned"):
         ladder = BOOK.variants[name].build(instrumented=True, window_ticks=64)
         BOOK.variants[name].replay(ladder, events)
         counted = ladder.counters()
@@ -178,7 +178,7 @@ def test_the_instrumented_book_does_the_same(variant):
     assert instance.probe.histogram.sum() == len(events)
 
 
-@pytest.mark.parametrize("name", ["ladder", "aligned"])
+@pytest.mark.parametrize("name", ["ladder", "simd", "aligned"])
 def test_moving_the_window_stays_cheap_on_a_hostile_stream(name):
     """The best price jumps to and fro over a deep book; each move of the window must be paid for by many events."""
     deep = [streams.add(i, 10_000 + 2 * i) for i in range(1, 400)]
@@ -193,7 +193,7 @@ def test_moving_the_window_stays_cheap_on_a_hostile_stream(name):
     assert counted["levels_moved"] < 40 * len(events)
 
 
-@pytest.mark.parametrize("name", ["ladder", "aligned"])
+@pytest.mark.parametrize("name", ["ladder", "simd", "aligned"])
 def test_the_window_follows_a_market_that_walks_away(name):
     rows = []
     for i in range(1, 20_000):
