@@ -93,3 +93,39 @@ def yield_core(typingctx):
         return context.get_dummy_value()
 
     return types.none(), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def choose(typingctx, condition, first, second):
+    """Return `first` if `condition` (a boolean), else `second`, without a branch: both are computed.
+
+    Where the processor could not guess the condition, a conditional move costs a cycle and a wrong guess some 15. LLVM
+    decides between the two by rules of thumb and often wrongly, because it does not know the data: this tells it
+    (``!unpredictable``). Where the condition is nearly always the same, write ``if`` instead.
+    """
+    if not isinstance(types.unliteral(condition), types.Boolean):
+        raise TypingError(f"choose takes a boolean first, not a {condition}: write the comparison out")
+    kind = typingctx.unify_types(types.unliteral(first), types.unliteral(second))
+    if kind is None or not isinstance(kind, (types.Integer, types.Float, types.Boolean)):
+        raise TypingError(f"choose takes two numbers of one type, not {first} and {second}")
+
+    def codegen(context, builder, signature, args):
+        chosen = builder.select(*args)
+        chosen.set_metadata("unpredictable", builder.module.add_metadata([]))
+        return chosen
+
+    return kind(types.boolean, kind, kind), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def opaque(typingctx, value):
+    """Return the integer `value` so that LLVM forgets all that it knows about it, for no instruction at all."""
+    kind = types.unliteral(value)
+    if not isinstance(kind, types.Integer):
+        raise TypingError(f"opaque takes an integer, not a {value}")
+
+    def codegen(context, builder, signature, args):
+        pair = ir.FunctionType(args[0].type, [args[0].type])
+        return builder.asm(pair, "", "=r,0", [args[0]], False)
+
+    return kind(kind), codegen

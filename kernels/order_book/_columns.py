@@ -22,7 +22,9 @@ from kernels.probe import count
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio, made odd
 ONE = np.uint64(1)
 MINIMUM_SLOTS = 64
-HALF_FULL_SLOTS = 1 << 20  # up to here half of the slots stay empty; above, memory counts more than a shorter probe
+# Whether a search goes on beyond its first slot cannot be guessed, and a wrong guess costs as much as the search: so a
+# table stays three quarters empty. In a large one memory counts more.
+QUARTER_FULL_SLOTS, HALF_FULL_SLOTS = 1 << 19, 1 << 20
 
 
 def slots_for(orders: int) -> int:
@@ -34,7 +36,9 @@ def slots_for(orders: int) -> int:
 
 
 def limit_of(slots: int) -> int:
-    """Return how many orders a table of that many slots takes: half of them, 70 % in a large one."""
+    """Return how many orders a table of that many slots takes: a quarter of them, 70 % in a large one."""
+    if slots <= QUARTER_FULL_SLOTS:
+        return slots // 4
     return slots // 2 if slots <= HALF_FULL_SLOTS else slots * 7 // 10
 
 

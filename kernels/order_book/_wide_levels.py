@@ -200,3 +200,9 @@ def level_size(state, row, key, probe):
 def best_level(state, row):
     """Return the best level as ``size << 32 | price``, 0 when the row is empty."""
     return state.row_hot[hot_at(row) + np.uint64(BEST)]
+
+
+@cold
+def find_best(state, row, probe):
+    """Find the best level of `row` where its near group does not hold it any more."""
+    _best_elsewhere(state, row, state.row_hot[hot_at(row)] & ((1 << GROUP_BITS) - 1), probe)

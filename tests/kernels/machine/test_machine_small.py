@@ -53,6 +53,62 @@ def test_hints_turn_the_branch():
     assert assembly(rare, WORDS, int64) != assembly(common, WORDS, int64).replace("common", "rare")
 
 
+@kernel_jit
+def chosen(condition, x, y):
+    return hints.choose(condition, x, y)
+
+
+def test_choose_gives_one_of_the_two():
+    for x, y in ((3, 4), (2.5, 4), (np.uint64(2**64 - 1), np.uint64(1)), (True, False)):
+        assert chosen(True, x, y) == x and chosen(False, x, y) == y
+    with pytest.raises(TypingError, match="takes a boolean first"):
+        chosen(1, 2, 3)
+    with pytest.raises(TypingError, match="takes two numbers"):
+        chosen(True, np.zeros(2), 3)
+
+
+@needs_x86
+def test_choose_has_no_branch_where_llvm_would_have_made_one():
+    """LLVM branches around a costly operand that only one side needs, unless it is told that nobody can guess."""
+
+    def guessed(a, x):
+        total = 0
+        for i in range(a.shape[0]):
+            total += a[i] // 7 // x if a[i] & 1 else total
+        return total
+
+    def computed(a, x):
+        total = 0
+        for i in range(a.shape[0]):
+            total += hints.choose(a[i] & 1 != 0, a[i] // 7 // x, total)
+        return total
+
+    jumps = [
+        sum(line.split()[0].startswith("j") for line in assembly(f, WORDS, int64).splitlines() if line.split())
+        for f in (guessed, computed)
+    ]
+    assert jumps[1] < jumps[0]
+
+
+def test_opaque_hides_a_value_and_changes_it_not():
+    @kernel_jit
+    def hidden(x):
+        return hints.opaque(x)
+
+    for value in (0, -1, 2**62, np.uint64(2**64 - 1), np.int32(-7)):
+        assert hidden(value) == value
+    with pytest.raises(TypingError, match="opaque takes an integer"):
+        hidden(1.5)
+
+    def known(x):
+        return (x & 1) * 2 & 1
+
+    def unknown(x):
+        return hints.opaque((x & 1) * 2) & 1
+
+    assert len(assembly(unknown, int64)) > len(assembly(known, int64))  # LLVM knows the first to be 0
+
+
 @needs_x86
 def test_instructions_of_hints_and_cycles():
     def waits():

@@ -1,0 +1,213 @@
+"""The ordinary messages of a feed, in one loop that calls nothing and guesses nothing.
+
+What makes a message of a book slow is not its work, some 150 instructions, but two things. A branch that the processor
+guesses wrongly costs as much as half of them: whether the next message adds or deletes cannot be known. And a message
+is one long chain of loads, each of which needs the one before (the event, the order's slot, the level, the best), so
+that messages take long unless several are under way at once; each needless instruction keeps the next message out of
+the processor's window. Against `_apply.apply`, whose result it has for every event:
+
+- What depends on the kind, the side or the level's state is computed and chosen (`hints.choose`), never branched on.
+- The place of the next message's order is computed one message ahead: the chain begins with the order's slot.
+- Whatever is rare ends the loop: an event that is not ADD, CANCEL, DELETE, EXECUTE or TRADE, one that may be bad, a
+  price outside the window, a best level that moves to another group of ticks. The caller does it, by the code that all
+  variants share. So there is no call in the loop, and what it needs stays in registers.
+
+It needs the orders of `_entries` and the levels of `_wide_levels`. It does not pay for feeds in which most messages are
+rare in this sense, nor for calls with a few messages: the last `AHEAD` of each call go the other way.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kernels.machine.bits import leading_zeros
+from kernels.machine.hints import choose, opaque, unlikely
+from kernels.machine.prefetch import prefetch_write
+from kernels.messages import MAX_LEVEL_SIZE, MAX_ORDER_SIZE, MAX_PRICE_TICKS, Kind
+from kernels.order_book._apply import HASH_SHIFT, LIMIT, LIVE, PROBES, SYMBOLS, WINDOW_SHIFT, WORDS_SCANNED, hot
+from kernels.order_book._columns import GOLDEN
+from kernels.order_book._entries import NARROW_SYMBOLS, PRICE_AT, PRICE_BITS, ROW_AT, SIZE_BITS
+from kernels.order_book._wide_window import (
+    BEST,
+    GROUP_BITS,
+    GROUP_SHIFT,
+    HOT_SHIFT,
+    NEAR,
+    NO_GROUP,
+    PLACE,
+    SUMMARY,
+    filled,
+)
+from kernels.probe import count, start, stop
+
+# Everything is unsigned: Numba looks at each signed index for being negative, and makes a float of a mixed pair.
+U = np.uint64
+ZERO, ONE, TWO = U(0), U(1), U(2)
+ADD, EXECUTE, TRADE = U(Kind.ADD), U(Kind.EXECUTE), U(Kind.TRADE)
+AHEAD = U(16)  # messages: far enough for a line to come from memory, near enough that it is still in L1 at its turn
+SIZE_WIDTH, PRICE_WIDTH, PRICE_SHIFT, ROW_SHIFT = U(SIZE_BITS), U(PRICE_BITS), U(PRICE_AT), U(ROW_AT)
+SIZE_MASK, PRICE_MASK, SYMBOL_MASK = U(MAX_ORDER_SIZE), U(MAX_PRICE_TICKS), U(NARROW_SYMBOLS - 1)
+HIGH_SHIFT = U((NARROW_SYMBOLS - 1).bit_length())
+HOT, GROUP_OF, BIT_OF, NEAR_OF = U(HOT_SHIFT), U(GROUP_SHIFT), U((1 << GROUP_SHIFT) - 1), U((1 << GROUP_BITS) - 1)
+BASE_SHIFT, OTHER_SIDE = U(GROUP_BITS), U(1 << HOT_SHIFT)
+NO_NEAR = U(NO_GROUP)
+AT_PLACE, AT_SUMMARY, AT_NEAR, AT_BEST = U(PLACE), U(SUMMARY), U(NEAR), U(BEST)
+
+NO_ROW = -1
+
+
+@hot
+def slot_of(order_id, hash_shift):
+    """Return where the entry lies at which the search for an id begins."""
+    return ((order_id * GOLDEN) >> hash_shift) << ONE
+
+
+@hot
+def go_on(entry, at, order_id):
+    """Return where the entry of an id lies that is not at `at`, or the empty entry that ends the search."""
+    mask = U(entry.shape[0]) - TWO
+    while (entry[at] != order_id) & (entry[at] != ZERO):
+        at = (at + TWO) & mask
+    return at
+
+
+@hot
+def close_gap(entry, high, gap, hash_shift):
+    """Move up the orders behind the entry `gap`, which is empty, that may stand nearer to their home."""
+    mask = U(entry.shape[0]) - TWO
+    at = (gap + TWO) & mask
+    while entry[at] != ZERO:
+        if ((at - slot_of(entry[at], hash_shift)) & mask) >= ((at - gap) & mask):
+            entry[gap], entry[gap + ONE] = entry[at], entry[at + ONE]
+            if high is not None:
+                high[gap >> ONE] = high[at >> ONE]
+            gap = at
+        at = (at + TWO) & mask
+    entry[gap], entry[gap + ONE] = ZERO, ZERO
+
+
+@hot
+def new_word(event, symbol):
+    """Return the word of an order that `event` adds, and 0 if all fields are in range but price and size may be 0."""
+    size, price, side = U(np.uint32(event.size)), U(np.uint32(event.price_ticks)), U(event.side)
+    word = size | (price << PRICE_SHIFT) | ((((symbol & SYMBOL_MASK) << ONE) | side) << ROW_SHIFT)
+    return word, (size >> SIZE_WIDTH) | (price >> PRICE_WIDTH) | (side >> ONE) | U(event.order_id == ZERO)
+
+
+@hot
+def write(out, i, bid, ask):
+    """Write best bid and offer, each as ``size << 32 | price``."""
+    row = out[i]
+    row.bid_ticks, row.bid_size = np.int32(bid), np.int32(bid >> 32)
+    row.ask_ticks, row.ask_size = np.int32(ask), np.int32(ask >> 32)
+
+
+@hot
+def highest_group(near_row, totals, row_at, first):
+    """Return the highest group of a window that holds a level, and its word; any group and 0 if there is none."""
+    summary = U(near_row[row_at + AT_SUMMARY])
+    group, word = ZERO, ZERO
+    while (summary != ZERO) & (word == ZERO):
+        group = U(63) - U(leading_zeros(np.int64(summary)))
+        word = U(filled(totals, first + (group << GROUP_OF)))
+        summary &= ~(U(word == ZERO) << group)
+    near_row[row_at + AT_SUMMARY] = np.int64(summary)
+    return group, word
+
+
+@hot
+def run(state, high, events, out, i, probe):
+    """Apply ``events[i:]`` as far as they are ordinary, writing the best bid and offer after each into `out`.
+
+    `high` is the column of the symbols' high bits, None for a book that has none (then no code is left of it).
+
+    Returns ``(i, row, stamp)``: which event is not finished; `row`: NO_ROW when nothing of it is done, else the row
+    whose best is to be found anew, the rest being done; and the probe's stamp of its start.
+    """
+    control, entry, near_row, totals = state.control, state.order_entry, state.row_hot, state.window_total
+    hash_shift, window_shift, symbols = U(control[HASH_SHIFT]), U(control[WINDOW_SHIFT]), U(control[SYMBOLS])
+    after_mask, live, n = U(entry.shape[0]) - TWO, control[LIVE], U(events.shape[0])
+    end = min(n - min(n, AHEAD), i + U(max(control[LIMIT] - live, 0)))
+    next_slot = slot_of(events[min(i, n - ONE)].order_id, hash_shift)
+    unfinished, stamp = np.int64(NO_ROW), start(probe)
+    while i < end:
+        stamp = start(probe)
+        event = events[i]
+        at, next_slot = next_slot, slot_of(events[i + ONE].order_id, hash_shift)
+        prefetch_write(entry, slot_of(events[i + AHEAD].order_id, hash_shift))
+        kind, symbol = U(event.kind), U(event.symbol)
+        if unlikely(symbol >= symbols):
+            break
+        if unlikely(kind - ADD > EXECUTE - ADD):
+            if kind != TRADE:
+                break
+            both = symbol << (HOT + ONE)
+            write(out, i, near_row[both + AT_BEST], near_row[both + OTHER_SIDE + AT_BEST])
+        else:
+            order_id, adding = event.order_id, kind == ADD
+            count(probe, PROBES, 1)
+            if unlikely(entry[at] != choose(adding, ZERO, order_id)):
+                at = go_on(entry, at, order_id)
+                if adding & (entry[at] != ZERO):
+                    break
+            fresh, wrong = new_word(event, symbol)
+            word = choose(adding, fresh, entry[at + ONE])
+            held, row = word & SIZE_MASK, word >> ROW_SHIFT
+            # DELETE and ADD go by all that the word holds; their kinds are the odd ones.
+            amount = choose((kind & ONE) != ZERO, held, U(np.uint32(event.size)))
+            if unlikely(amount - ONE >= held):
+                break
+            if unlikely((choose(adding, wrong, ZERO) | ((row >> ONE) ^ (symbol & SYMBOL_MASK))) != ZERO):
+                break
+            if high is not None:
+                if not adding and U(high[at >> ONE]) != symbol >> HIGH_SHIFT:
+                    break
+                row = (symbol << ONE) | (row & ONE)
+
+            row_at, mirror = row << HOT, -np.int64(row & ONE)
+            place = near_row[row_at + AT_PLACE]
+            price = np.int64((word >> PRICE_SHIFT) & PRICE_MASK)
+            key = price ^ mirror
+            index = U(key - (place >> np.int64(BASE_SHIFT)))
+            if unlikely((index >> window_shift != ZERO) | (price == 0)):
+                break
+            first = row << window_shift
+            total = np.int64(totals[first + index]) + np.int64(choose(adding, amount, ZERO - amount))
+            if unlikely(total > MAX_LEVEL_SIZE):
+                break
+            totals[first + index] = total
+
+            rest = word - choose(adding, ZERO, amount)
+            left = rest & SIZE_MASK
+            entry[at] = choose(left != ZERO, order_id, ZERO)
+            entry[at + ONE] = rest
+            if high is not None:
+                high[at >> ONE] = symbol >> HIGH_SHIFT
+            live += np.int64(adding) - np.int64(left == ZERO)
+            behind = entry[(at + TWO) & after_mask]
+            if unlikely((behind & U(opaque((np.int64(left) - 1) >> 63))) != ZERO):
+                close_gap(entry, high, at, hash_shift)
+
+            group, near, bit = index >> GROUP_OF, U(place) & NEAR_OF, index & BIT_OF
+            near_row[row_at + AT_SUMMARY] = np.int64(U(near_row[row_at + AT_SUMMARY]) | (ONE << group))
+            word_near = U(near_row[row_at + AT_NEAR]) & ~(U(group == near) << bit)
+            word_near |= U((group == near) & (total != 0)) << bit
+            if unlikely((group > near) | (word_near == ZERO)):
+                word_near = ZERO
+                if near != NO_NEAR:
+                    near, word_near = highest_group(near_row, totals, row_at, first)
+                if word_near == ZERO:
+                    unfinished = np.int64(row)
+                    break
+                near_row[row_at + AT_PLACE] = np.int64((U(place) & ~NEAR_OF) | near)
+                count(probe, WORDS_SCANNED, 1)
+            near_row[row_at + AT_NEAR] = np.int64(word_near)
+            best = (near << GROUP_OF) + (U(63) - U(leading_zeros(np.int64(word_near))))
+            best_key = (place >> np.int64(BASE_SHIFT)) + np.int64(best)
+            near_row[row_at + AT_BEST] = (np.int64(totals[first + best]) << 32) | (best_key ^ mirror)
+            both = symbol << (HOT + ONE)
+            write(out, i, near_row[both + AT_BEST], near_row[both + OTHER_SIDE + AT_BEST])
+        stop(probe, stamp)
+        i += ONE
+    control[LIVE] = live
+    return i, unfinished, stamp
