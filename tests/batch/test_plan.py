@@ -2,13 +2,14 @@
 
 import datetime
 import json
+from pathlib import Path
 
 import factory
 import pytest
 
 from workbench.batch.folder import batch_name, check_name, jobs_of, locked, merged_jobs
 from workbench.batch.job import Job, job_key
-from workbench.batch.plan import find_notebook, read_plan
+from workbench.batch.plan import find_notebook, find_plan, read_plan
 from workbench.errors import InputError
 from workbench.files import shipped
 
@@ -19,6 +20,16 @@ def plan_of(tmp_path, text):
     path = tmp_path / "nightly.toml"
     path.write_text(text)
     return read_plan(path)
+
+
+def test_a_shipped_plan_is_found_by_its_name_and_a_file_of_ones_own_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kept = shipped("reports") / "quick.toml"
+    assert find_plan(Path("quick")) == find_plan(Path("reports/quick.toml")) == kept
+    assert find_plan(Path("other/quick.toml")) == Path("other/quick.toml")
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "quick.toml").write_text(JOB)
+    assert find_plan(Path("reports/quick.toml")) == Path("reports/quick.toml")
 
 
 def test_a_grid_multiplies(tmp_path):

@@ -79,6 +79,16 @@ class Plan(BaseModel):
         return [(entry, values) for entry in self.job for values in entry.combinations()]
 
 
+def find_plan(name: Path) -> Path:
+    """Return the file of the plan `name`: a path, else a shipped one, also as the README writes it from a checkout.
+
+    The file need not exist: `read_plan` tells that.
+    """
+    kept = shipped("reports") / f"{name.stem}.toml"
+    by_name = str(name) == name.stem or str(name) == f"reports/{name.stem}.toml"
+    return kept if by_name and kept.is_file() and not name.exists() else name
+
+
 def read_plan(path: Path) -> Plan:
     """Read the plan in the TOML file `path`. Raises InputError, one sentence that names file, table and key."""
     try:

@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 @click.option("--store", help="Where results are kept: an SQLite file or a database URL. [data folder]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, instead of the index's path.")
 def command(plan: Path, name: str | None, out: Path, store: str | None, as_json: bool) -> int:
-    """Run the notebooks of PLAN (TOML), one after the other, and write an index of their reports.
+    """Run the notebooks of PLAN (TOML, or `quick`), one after the other, and write an index of their reports.
 
     A batch is a plan and a date: run it again on the same day and only what is missing, failed or changed is done. A
     failing job never stops the others. The last line is the path of the index.
     """
     from workbench.batch.folder import batch_name, check_name, jobs_of, locked, read_batch
-    from workbench.batch.plan import read_plan
+    from workbench.batch.plan import find_plan, read_plan
     from workbench.measure.machine import fingerprint
 
+    plan = find_plan(plan)
     read = read_plan(plan)
     machine = fingerprint(Path.cwd())
     chosen = check_name(name or batch_name(plan, datetime.datetime.now(datetime.UTC).date()))
