@@ -49,7 +49,7 @@ def test_tables_and_levels_grow_and_nothing_is_lost(variant):
 def test_a_large_table_is_filled_further_than_a_small_one():
     slots = _columns.slots_for(2_800_000)
     assert slots == 2**22 and _columns.limit_of(slots) >= 2_800_000
-    assert _columns.slots_for(4096) == 8192
+    assert _columns.slots_for(4096) == 16384
 
 
 def test_ids_that_share_a_slot_stay_apart(variant):
