@@ -135,7 +135,7 @@ def test_the_cost_of_a_signal_is_measured_once():
         pass
     with sampler.sampling(1000) as again:
         pass
-    assert 100 < samples.sample_cost_ns < 10**7
+    assert 0 <= samples.sample_cost_ns < 10**7
     assert again.sample_cost_ns == samples.sample_cost_ns
 
 
