@@ -169,6 +169,14 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
         return ""
 
 
+def _hashes_of_classes(sig: Any) -> Iterator[str]:
+    """Hash the sources of the named tuples among the arguments: an overload may choose its body by their class."""
+    for kind in sig:
+        module = sys.modules.get(getattr(getattr(kind, "instance_class", None), "__module__", ""))
+        if module is not None and getattr(module, "__file__", None):
+            yield source_hash(str(module.__file__))
+
+
 class KernelCache(caching.FunctionCache):  # type: ignore[misc]
     """A compiled-code cache whose key holds sources (callees too), flags, target and versions."""
 
@@ -195,6 +203,7 @@ class KernelCache(caching.FunctionCache):  # type: ignore[misc]
             code.co_filename,
             code.co_firstlineno,
             source_hash(code.co_filename),
+            *_hashes_of_classes(sig),
             str(sig),
             codegen.magic_tuple(),
             self._flags,

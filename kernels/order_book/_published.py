@@ -17,9 +17,10 @@ memory model; with plain accesses a compiler would be free to read a word twice 
 (H.-J. Boehm, Can seqlocks get along with programming language memory models?, MSPC 2012). On x86-64 all of these are
 plain moves.
 
-The fields that this part uses: `published` int64[32 * symbols] on whole cache lines, `depth_floor` int64[2 * symbols]
-(the key from which on a change shows in the published depth), `touched` int64[1] (sides whose depth must be written
-anew, one bit each), `depth_scratch` int64[2, 7]; and the parts `best_level` and `copy_levels` of the variant.
+The fields that this part uses: `published` int64[32 * symbols] on whole cache lines, `depth_floor`
+int64[2 * symbols] (the key from which on a change shows in the published depth), `touched` int64[1] (sides whose depth
+must be written anew, one bit each), `depth_scratch` int64[2, 7]; and the parts `best_level` and `copy_levels` of the
+variant.
 """
 
 from __future__ import annotations
@@ -71,9 +72,15 @@ def touch(state, row, key):
 @public
 def publish(state, symbol, pauses):
     """Show readers the state of `symbol` after an event. To be called between events, by the one writer."""
-    words = state.published
-    at = np.uint64(symbol << SYMBOL_SHIFT)
-    bid, ask = best_level(state, 2 * symbol), best_level(state, 2 * symbol + 1)
+    show_best(state.published, symbol, best_level(state, 2 * symbol), best_level(state, 2 * symbol + 1), pauses)
+    if unlikely(state.touched[0] != 0):
+        _publish_depth(state, symbol, pauses)
+
+
+@hot
+def show_best(words, symbol, bid, ask, pauses):
+    """Show readers the best bid and offer of `symbol`, each as ``size << 32 | price``, if one of them has changed."""
+    at = np.uint64(symbol) << np.uint64(SYMBOL_SHIFT)
     # RELAXED: nobody else writes these words.
     if (bid != atomics.load(words, at + np.uint64(BEST_BID), RELAXED)) | (
         ask != atomics.load(words, at + np.uint64(BEST_ASK), RELAXED)
@@ -84,8 +91,6 @@ def publish(state, symbol, pauses):
         marked_point(pauses)
         atomics.store(words, at + np.uint64(BEST_ASK), ask, RELAXED)
         _end(words, at + np.uint64(BEST_SEQUENCE), sequence)
-    if unlikely(state.touched[0] != 0):
-        _publish_depth(state, symbol, pauses)
 
 
 @hot

@@ -9,9 +9,12 @@ the processor's window. Against `_apply.apply`, whose result it has for every ev
 - What depends on the kind, the side or the level's state is computed and chosen (`hints.choose`), never branched on.
 - The place of the next message's order is computed one message ahead: the chain begins with the order's slot.
 - Whatever is rare ends the loop: an event that is not ADD, CANCEL, DELETE, EXECUTE or TRADE, one that may be bad, a
-  price outside the window, a best level that moves to another group of ticks. The caller does it, by the code that all
-  variants share. So there is no call in the loop, and what it needs stays in registers.
+  price outside the window, a best level outside it. `_finish` does it, by the code that all variants share. So there is
+  no call in the loop, and what it needs stays in registers.
 
+With `published` it also shows the book to readers of other threads (`_published`): each symbol when the next message
+is of another one, at the end of the call, and at the latest after `TURN` messages. A reader on another core could not
+see more states than that: the line that they share takes as long to come.
 It needs the orders of `_entries` and the levels of `_wide_levels`. It does not pay for feeds in which most messages are
 rare in this sense, nor for calls with a few messages: the last `AHEAD` of each call go the other way.
 """
@@ -20,13 +23,29 @@ from __future__ import annotations
 
 import numpy as np
 
+from kernels.machine import atomics
+from kernels.machine.atomics import RELAXED
 from kernels.machine.bits import leading_zeros
 from kernels.machine.hints import choose, opaque, unlikely
 from kernels.machine.prefetch import prefetch_write
 from kernels.messages import MAX_LEVEL_SIZE, MAX_ORDER_SIZE, MAX_PRICE_TICKS, Kind
-from kernels.order_book._apply import HASH_SHIFT, LIMIT, LIVE, PROBES, SYMBOLS, WINDOW_SHIFT, WORDS_SCANNED, hot
+from kernels.order_book._apply import (
+    HASH_SHIFT,
+    LIMIT,
+    LIVE,
+    PROBES,
+    SYMBOLS,
+    WINDOW_SHIFT,
+    WORDS_SCANNED,
+    apply,
+    cold,
+    hot,
+    write_best,
+)
 from kernels.order_book._columns import GOLDEN
 from kernels.order_book._entries import NARROW_SYMBOLS, PRICE_AT, PRICE_BITS, ROW_AT, SIZE_BITS
+from kernels.order_book._published import publish, show_best
+from kernels.order_book._wide_levels import find_best
 from kernels.order_book._wide_window import (
     BEST,
     GROUP_BITS,
@@ -45,6 +64,9 @@ U = np.uint64
 ZERO, ONE, TWO = U(0), U(1), U(2)
 ADD, EXECUTE, TRADE = U(Kind.ADD), U(Kind.EXECUTE), U(Kind.TRADE)
 AHEAD = U(16)  # messages: far enough for a line to come from memory, near enough that it is still in L1 at its turn
+TURN = U(
+    16
+)  # messages of one symbol between two states that are shown to readers: less than a cache line's way to them
 SIZE_WIDTH, PRICE_WIDTH, PRICE_SHIFT, ROW_SHIFT = U(SIZE_BITS), U(PRICE_BITS), U(PRICE_AT), U(ROW_AT)
 SIZE_MASK, PRICE_MASK, SYMBOL_MASK = U(MAX_ORDER_SIZE), U(MAX_PRICE_TICKS), U(NARROW_SYMBOLS - 1)
 HIGH_SHIFT = U((NARROW_SYMBOLS - 1).bit_length())
@@ -116,7 +138,47 @@ def highest_group(near_row, totals, row_at, first):
 
 
 @hot
-def run(state, high, events, out, i, probe):
+def show(published, near_row, symbol):
+    """Show readers the best bid and offer of `symbol` as they are now."""
+    both = symbol << (HOT + ONE)
+    show_best(published, symbol, near_row[both + AT_BEST], near_row[both + OTHER_SIDE + AT_BEST], None)
+
+
+@hot
+def replay(state, published, events, out, begin, probe):
+    """Apply ``events[begin:]``, write the best bid and offer after each into `out`; return where the room ended.
+
+    `published` is the array of that name, or None where nobody reads (then no code is left of it).
+    """
+    i, wide = U(begin), state.order_high.shape[0] > 1
+    while i < U(events.shape[0]):
+        if wide:
+            i, row, stamp = run(state, state.order_high, published, events, out, i, probe)
+        else:
+            i, row, stamp = run(state, None, published, events, out, i, probe)
+        if not _finish(state, published, events, out, np.int64(i), row, probe):
+            break
+        stop(probe, stamp)
+        i += ONE
+    return np.int64(i)
+
+
+@cold
+def _finish(state, published, events, out, i, row, probe):
+    """Do what `run` has left of ``events[i]``; False when the state has no room for it."""
+    event = events[i]
+    if row != NO_ROW:
+        find_best(state, row, probe)
+    elif not apply(state, event, probe):
+        return False
+    write_best(state, event, out, i)
+    if published is not None and event.symbol < state.control[SYMBOLS]:
+        publish(state, np.int64(event.symbol), None)
+    return True
+
+
+@hot
+def run(state, high, published, events, out, i, probe):
     """Apply ``events[i:]`` as far as they are ordinary, writing the best bid and offer after each into `out`.
 
     `high` is the column of the symbols' high bits, None for a book that has none (then no code is left of it).
@@ -130,6 +192,7 @@ def run(state, high, events, out, i, probe):
     end = min(n - min(n, AHEAD), i + U(max(control[LIMIT] - live, 0)))
     next_slot = slot_of(events[min(i, n - ONE)].order_id, hash_shift)
     unfinished, stamp = np.int64(NO_ROW), start(probe)
+    shown, due = ZERO, i + TURN
     while i < end:
         stamp = start(probe)
         event = events[i]
@@ -138,6 +201,9 @@ def run(state, high, events, out, i, probe):
         kind, symbol = U(event.kind), U(event.symbol)
         if unlikely(symbol >= symbols):
             break
+        if published is not None and ((symbol != shown) | (i >= due)):
+            show(published, near_row, shown)
+            shown, due = symbol, i + TURN
         if unlikely(kind - ADD > EXECUTE - ADD):
             if kind != TRADE:
                 break
@@ -168,6 +234,9 @@ def run(state, high, events, out, i, probe):
             place = near_row[row_at + AT_PLACE]
             price = np.int64((word >> PRICE_SHIFT) & PRICE_MASK)
             key = price ^ mirror
+            # RELAXED: as in `_published.touch`. A change that shows in the depth goes the other way.
+            if published is not None and unlikely(key >= atomics.load(state.depth_floor, row, RELAXED)):
+                break
             index = U(key - (place >> np.int64(BASE_SHIFT)))
             if unlikely((index >> window_shift != ZERO) | (price == 0)):
                 break
@@ -209,5 +278,7 @@ def run(state, high, events, out, i, probe):
             write(out, i, near_row[both + AT_BEST], near_row[both + OTHER_SIDE + AT_BEST])
         stop(probe, stamp)
         i += ONE
+    if published is not None:
+        show(published, near_row, shown)
     control[LIVE] = live
     return i, unfinished, stamp

@@ -13,8 +13,7 @@ from kernels.catalog import Variant
 from kernels.machine.memory import aligned
 from kernels.messages import BAD_KINDS
 from kernels.order_book import _apply, _entries, _state, _straight, _wide_levels, features
-from kernels.order_book._apply import apply, best_level, cold, copy_levels, write_best
-from kernels.probe import stop
+from kernels.order_book._apply import best_level, copy_levels
 
 
 class CombinedState(NamedTuple):
@@ -53,32 +52,10 @@ def allocate(parameters: Mapping[str, int]) -> CombinedState:
     )
 
 
-@cold
-def apply_rare(state, events, out, i, row, probe):
-    """Do what `_straight.run` has left of ``events[i]``; False when the state has no room for it."""
-    event = events[i]
-    if row != _straight.NO_ROW:
-        _wide_levels.find_best(state, row, probe)
-    elif not apply(state, event, probe):
-        return False
-    write_best(state, event, out, i)
-    return True
-
-
 @kernel_jit(_nrt=False)
 def replay(state, events, out, begin, probe):
     """Apply ``events[begin:]``, write the best bid and offer after each into `out`; return where the room ended."""
-    i, wide = np.uint64(begin), state.order_high.shape[0] > 1
-    while i < np.uint64(events.shape[0]):
-        if wide:
-            i, row, stamp = _straight.run(state, state.order_high, events, out, i, probe)
-        else:
-            i, row, stamp = _straight.run(state, None, events, out, i, probe)
-        if not apply_rare(state, events, out, np.int64(i), row, probe):
-            break
-        stop(probe, stamp)
-        i += np.uint64(1)
-    return np.int64(i)
+    return _straight.replay(state, None, events, out, begin, probe)
 
 
 @kernel_jit

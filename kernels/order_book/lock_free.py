@@ -1,4 +1,4 @@
-"""The ladder, with its best bid and offer and its depth published for reading threads, without a lock.
+"""The combined book, with its best bid and offer and its depth published for reading threads, without a lock.
 
 One thread writes. `read_best`, `follow` and `read_depth` may be called by any number of others at any time, in compiled
 code that runs without the GIL or from Python; what they return is one state of the book as it was between two events.
@@ -17,28 +17,25 @@ import numpy as np
 
 from kernels._jit import kernel_jit
 from kernels.catalog import Variant
+from kernels.machine.memory import aligned
 from kernels.messages import BAD_KINDS
-from kernels.order_book import _apply, _columns, _published, _state, _watched_window
-from kernels.order_book._apply import SYMBOLS, apply, best_level, copy_levels, write_best
-from kernels.order_book._published import follow, publish, read_best, read_depth
-from kernels.probe import start, stop
+from kernels.order_book import _apply, _entries, _published, _state, _straight, _watched_levels, _wide_levels, features
+from kernels.order_book._apply import best_level, copy_levels
+from kernels.order_book._published import follow, read_best, read_depth
 
 __all__ = ["VARIANT", "allocate", "best", "depth", "follow", "read_best", "read_depth", "replay"]
 
 
 class LockFreeState(NamedTuple):
-    """The fields are described where they are used: `_apply`, `_columns`, `_window`, `_sorted`, `_published`."""
+    """The fields are described where they are used: `_apply`, `_entries`, `_wide_levels`, `_sorted`, `_published`."""
 
     control: np.ndarray
     bad: np.ndarray  # int64[BAD_KINDS]
     halted: np.ndarray  # uint8[symbols]
-    order_id: np.ndarray
-    order_size: np.ndarray
-    order_price: np.ndarray
-    order_row: np.ndarray
+    order_entry: np.ndarray
+    order_high: np.ndarray
     row_hot: np.ndarray
     row_misses: np.ndarray
-    window_word: np.ndarray
     window_total: np.ndarray
     level_key: np.ndarray
     level_total: np.ndarray
@@ -51,20 +48,21 @@ class LockFreeState(NamedTuple):
     depth_scratch: np.ndarray
 
 
-_apply.assemble(LockFreeState, _columns, _watched_window)
+_apply.assemble(LockFreeState, _entries, _watched_levels)
+features.give_sums(LockFreeState, _wide_levels.sum_levels)
 
 
 def allocate(parameters: Mapping[str, int]) -> LockFreeState:
     """Return an empty book."""
     symbols = parameters["symbols"]
-    slots = _columns.slots_for(parameters["orders"])
+    slots = _entries.slots_for(parameters["orders"])
     control = _state.new_control(symbols)
     return LockFreeState(
         control=control,
         bad=np.zeros(BAD_KINDS, np.int64),
         halted=np.zeros(symbols, np.uint8),
-        **_columns.allocate(slots, control),
-        **_watched_window.allocate(2 * symbols, parameters["levels"], parameters["window_ticks"], control, np.zeros),
+        **_entries.allocate(slots, control),
+        **_watched_levels.allocate(2 * symbols, parameters["levels"], parameters["window_ticks"], control, aligned),
         **_published.allocate(symbols),
     )
 
@@ -75,16 +73,7 @@ def replay(state, events, out, begin, probe):
 
     Readers see each event as a whole or not at all.
     """
-    for i in range(begin, events.shape[0]):
-        event = events[np.uint64(i)]
-        stamp = start(probe)
-        if not apply(state, event, probe):
-            return i
-        write_best(state, event, out, i)
-        if event.symbol < state.control[SYMBOLS]:
-            publish(state, np.int64(event.symbol), None)
-        stop(probe, stamp)
-    return events.shape[0]
+    return _straight.replay(state, state.published, events, out, begin, probe)
 
 
 @kernel_jit
@@ -104,14 +93,14 @@ def depth(state, symbol, side, n):
 
 VARIANT = Variant(
     name="lock_free",
-    parent="ladder",
+    parent="combined",
     idea="What readers want is published by a sequence lock on cache lines of its own: any number of threads read "
-    "consistent snapshots, the writer never waits, and an event that does not show costs it two comparisons.",
+    "consistent snapshots, the writer never waits, and a change of one side costs it two stores.",
     allocate=allocate,
-    reset=partial(_state.reset, orders=_columns, levels=_watched_window),
+    reset=partial(_state.reset, orders=_entries, levels=_watched_levels),
     replay_from=replay,
-    export_state=partial(_state.export_state, orders=_columns),
-    import_state=partial(_state.import_state, replay=replay, orders=_columns, levels=_watched_window),
-    grow=partial(_state.grow, orders=_columns, levels=_watched_window),
+    export_state=partial(_state.export_state, orders=_entries),
+    import_state=partial(_state.import_state, replay=replay, orders=_entries, levels=_watched_levels),
+    grow=partial(_state.grow, orders=_entries, levels=_watched_levels),
     read=read_best,
 )

@@ -113,14 +113,14 @@ def watch_carelessly(state, reads, control, found):
     atomics.store(control, 0, 1, "release")
 
 
-def race(watch, reads, one_core, pauses):
-    """Run the writer and one reader; return what the reader found."""
-    instance = VARIANT.build(orders=1)
+def race(watch, reads, one_core, pauses, events=None, first=0):
+    """Run the writer and one reader; return what the reader found. `first` is the event from which on they repeat."""
+    instance = VARIANT.build(orders=1024)
     control, found = np.zeros(8, np.int64), np.zeros(3, np.int64)
-    prepared = VARIANT.kernel.prepare(both_sides_at_once(), instance.parameters)
+    prepared = VARIANT.kernel.prepare(both_sides_at_once() if events is None else events, instance.parameters)
     run_threads(
         [
-            lambda: write(instance.state, prepared, 0, control, pauses),
+            lambda: write(instance.state, prepared, first, control, pauses),
             lambda: watch(instance.state, reads, control, found),
         ],
         one_core,
@@ -136,6 +136,50 @@ def test_no_best_is_torn(one_core, paused):
     assert found[TORN] == 0
     assert found[READS] > 1000 and found[CHANGES] >= LEAST_CHANGES
     assert pauses is None or pauses[PASSED] > LEAST_CHANGES
+
+
+def one_side_after_the_other():
+    """Return events that `_straight.run` does all alone: a better bid, the old one out, a better offer, the old out.
+
+    The first two put a bid and an offer there; the rest can come again and again. A level of step `s` has the size
+    ``s + 1``. Between two events the step of the offer is that of the bid or the one before, around the clock.
+    """
+    step = np.repeat(np.arange(1, STEPS + 1) % STEPS, 4)
+    turn = np.tile(np.arange(4), STEPS)
+    events = np.zeros(2 + 4 * STEPS, EVENT)
+    events["kind"][:2] = Kind.ADD
+    events["kind"][2:] = np.where(turn % 2, Kind.DELETE, Kind.ADD)
+    events["side"][:2], events["side"][2:] = (0, 1), turn // 2
+    events["order_id"][:2] = (1, STEPS + 1)
+    events["order_id"][2:] = np.where(turn % 2, (step - 1) % STEPS, step) + 1 + STEPS * (turn // 2)
+    events["price_ticks"][:2] = (1000, 3000)
+    events["price_ticks"][2:] = np.where(turn // 2, 3000 - step, 1000 + step)
+    events["size"][:2], events["size"][2:] = 1, step + 1
+    return events
+
+
+@compiled
+def watch_steps(state, reads, control, found):
+    """Check that the offer is of the bid's step or of the one before."""
+    wait_for_writer(control)
+    last = -1
+    while goes_on(found, reads):
+        bid, bid_size, ask, ask_size, _retries = read_best(state, 0)
+        behind = (bid_size - ask_size) % STEPS
+        whole = (bid == 999 + bid_size) & (ask == 3001 - ask_size)
+        found[TORN] += not (whole and behind <= 1)
+        found[CHANGES] += bid != last
+        last = bid
+    atomics.store(control, 0, 1, "release")
+
+
+@core_sets()
+def test_no_best_of_the_straight_loop_is_torn(one_core):
+    # Both words are stored within a cycle or two: it takes this many reads to meet a writer without the sequence.
+    reads = operations(20_000 if one_core else 300_000_000)
+    found = race(watch_steps, reads, one_core, None, one_side_after_the_other(), 2)
+    assert found[TORN] == 0
+    assert found[READS] > 1000 and found[CHANGES] >= LEAST_CHANGES
 
 
 @pytest.mark.skipif(len(allowed_cores()) < 2, reason="needs two cores")

@@ -44,8 +44,8 @@ def subject(tmp_path):
     return package
 
 
-def run(subject: Path, **settings: str) -> list[str]:
-    """Run PROGRAM in a fresh process and return what it printed: the result, then what was compiled."""
+def run(subject: Path, program: str = PROGRAM, **settings: str) -> list[str]:
+    """Run `program` in a fresh process and return what it printed: the result, then what was compiled."""
     environment = {
         **os.environ,
         "WORKBENCH_CACHE": str(subject.parent / "cache"),
@@ -53,7 +53,7 @@ def run(subject: Path, **settings: str) -> list[str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         **settings,
     }
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     return done.stdout.split()
 
 
@@ -67,6 +67,29 @@ def test_a_changed_callee_in_another_file_is_compiled_anew(subject):
     inner = subject / "inner.py"
     inner.write_text(inner.read_text().replace("x + 1", "x + 2"))
     assert run(subject) == ["10", "outer"]
+
+
+def test_a_body_chosen_by_the_class_of_an_argument_is_part_of_the_key(tmp_path):
+    """An overload gives a function another body for each state class: the class stands in the file that imports it."""
+    package = tmp_path / "subject"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "shared.py").write_text(
+        "from kernels._jit import kernel_jit\ndef part(state): ...\n\n@kernel_jit\ndef outer(state):\n"
+        "    return 10 * part(state)\n"
+    )
+    (package / "body.py").write_text("def part(state):\n    return state.x[0] + 1\n")
+    (package / "mine.py").write_text(
+        "from typing import Any, NamedTuple\nfrom numba.extending import overload\n"
+        "from subject import body, shared\nclass Mine(NamedTuple):\n    x: Any\n"
+        "overload(shared.part)(lambda state: body.part)\n"
+    )
+    call = "shared.outer(mine.Mine(np.full(1, 2)))"
+    program = PROGRAM.replace("from subject.outer import outer", "import numpy as np; from subject import mine, shared")
+    program = program.replace("outer(3)", call)
+    assert run(package, program) == ["30", "outer"] and run(package, program) == ["30"]
+    (package / "body.py").write_text("def part(state):\n    return state.x[0] + 4\n")
+    assert run(package, program) == ["60", "outer"]
 
 
 def test_a_compile_setting_is_part_of_the_key(subject):

@@ -53,7 +53,7 @@ def test_ids_that_share_a_slot(symbols):
 
 @kernel_jit(_nrt=False)
 def run_loop(state, events, out, begin):
-    return _straight.run(state, None, events, out, np.uint64(begin), None)
+    return _straight.run(state, None, None, events, out, np.uint64(begin), None)
 
 
 def test_only_what_is_rare_leaves_the_loop():

@@ -104,7 +104,7 @@ def test_a_reader_keeps_its_place_when_the_book_grows():
     reference, events = Reference(), streams.walk(5, 1000)
     reference.replay(events)
     VARIANT.replay(instance, events)
-    assert instance.state.order_id is not held_by_reader.order_id
+    assert instance.state.order_entry is not held_by_reader.order_entry
     assert lock_free.read_best(held_by_reader, 0) == (*reference.best(0), 0)
 
 
