@@ -69,7 +69,8 @@ def test_every_target_gives_the_same(target):
     program = (
         "import sys, book_fuzz, streams; from test_features import sums; from kernels.order_book import features; "
         "from kernels.order_book.reference import Reference; one = streams.BOOK.variants['simd']; "
-        "book_fuzz.main(40_000, 3, [one]); book, right = one.build(), Reference(); events = streams.walk(5, 900); "
+        "book_fuzz.main(40_000, 3, [one, streams.BOOK.variants['combined']]); "
+        "book, right = one.build(), Reference(); events = streams.walk(5, 900); "
         "one.replay(book, events); right.replay(events); "
         "print(features.depth_sum(book.state, 0, 1, 20) == sums(right.depth(0, 1, 20)))"
     )
