@@ -1,5 +1,6 @@
 """A batch as a person runs it: failures stop nothing, a killed batch is resumed, finished jobs are not repeated."""
 
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from workbench.store import open_store
 
 pytestmark = pytest.mark.notebook
 TESTS = str(Path(__file__).resolve().parents[1])
+needs_linux = pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs Linux's /proc")
 COUNT = "import pathlib\nwith pathlib.Path({counter!r}).open('a') as lines:\n    lines.write(name + '\\n')\n"
 
 
@@ -73,6 +75,42 @@ def test_a_failing_job_stops_no_other_and_nothing_finished_is_repeated(place):
     assert len(state["attempts"]) == 2, "a failed job is tried again, and both tries are told"
 
 
+def processes_of(place):
+    """Return the command lines of the processes that run in the folder: a batch, its jobs, their Jupyter kernels."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "cwd").readlink() == place:
+                found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
+    return found
+
+
+def kill_alone(process, place):
+    """Kill the batch, not its group, and wait until Linux has ended what it started."""
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    deadline = time.monotonic() + 20
+    while left := processes_of(place):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.02)
+
+
+@needs_linux
+def test_a_batch_that_is_killed_while_a_job_starts_leaves_nothing_that_runs(place):
+    (place / "plan.toml").write_text('[[job]]\nnotebook = "good.ipynb"\nparameters = { number = 0, name = "a" }\n')
+    process = start(place)
+    deadline = time.monotonic() + 240
+    while not any("run-job" in text for text in processes_of(place).values()):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.002)
+    kill_alone(process, place)
+    assert not (place / "counter.txt").exists()
+    code, _, errors = finish(start(place))
+    assert code == 0, errors
+    assert (place / "counter.txt").read_text().split() == ["a"]
+
+
+@needs_linux
 def test_a_batch_that_is_killed_is_resumed(place):
     (place / "plan.toml").write_text(
         '[[job]]\nnotebook = "good.ipynb"\nparameters = { number = 1 }\ngrid = { name = ["a", "b"] }\n'
@@ -83,8 +121,7 @@ def test_a_batch_that_is_killed_is_resumed(place):
     while not (counter.is_file() and "b" in counter.read_text()):  # the second job runs
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.1)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    kill_alone(process, place)
     folders = [path.parent for path in place.glob("out/b/*/*/state.json")]
     statuses = sorted(json.loads((folder / "state.json").read_text())["status"] for folder in folders)
     assert statuses == ["finished", "running"]

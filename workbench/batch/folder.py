@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from workbench.files import write_text
 from workbench.record import Machine
 
 FILE = "batch.json"
+_POLL_S = 0.1
 
 
 class Batch(BaseModel):
@@ -90,20 +92,34 @@ def merged_jobs(earlier: Batch | None, hardware_key: str, jobs: Sequence[Job]) -
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the batch for this process. Raises InputError when another one runs it, or the folder cannot be written."""
+def locked(folder: Path, patience_s: float = 0.0) -> Iterator[int]:
+    """Hold the folder of a batch or a job; yield the lock's handle, which a child may inherit to hold it too.
+
+    Raises InputError when another process still holds it after `patience_s`, or the folder cannot be written.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise InputError(f"{folder} cannot be written ({error.strerror}): choose a folder with --out") from None
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(
-                f"{folder} is being run by another process: wait for it, or choose another --batch"
-            ) from None
-        yield
+        deadline = time.monotonic() + patience_s
+        while not _try(handle):
+            if time.monotonic() >= deadline:
+                raise InputError(f"{folder} is being run by another process: wait for it, or choose another folder")
+            time.sleep(_POLL_S)
+        yield handle
     finally:
         os.close(handle)  # which lets the lock go; a process that dies lets it go too
+
+
+def _try(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise InputError(
+            f"no file can be locked in this folder ({error.strerror}): choose one on another disk"
+        ) from None
+    return True

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from workbench.batch.folder import locked
 from workbench.batch.job import (
     LOG,
     PARAMS,
@@ -33,6 +34,7 @@ from workbench.batch.job import (
 )
 from workbench.errors import WorkbenchError
 
+_PATIENCE_S = 10.0  # a job whose batch was killed is gone in far less
 GRACE_S = 60.0  # beyond its limit a job has this long to stop its Jupyter kernel and write what it has
 RUN_JOB = (sys.executable, "-m", "workbench", "run-job")  # what any engine starts
 
@@ -56,17 +58,18 @@ def run_jobs(
     """Run those of `jobs` that are not finished, below `folder`; return the state of each. A failure stops none.
 
     `render` writes the report of a job whose process could not.
+    Raises InputError when another process runs one of them.
     """
     states = []
     for place, job in enumerate(jobs):
         own = folder / job.name
-        state = _finished_state(own, job.key)
-        again = state is None
-        if state is None:
-            own.mkdir(parents=True, exist_ok=True)
-            write_job(own, job)
-            listener.started(place, job)
-            state = _run(place, job, own, listener, render)
+        with locked(own, _PATIENCE_S) as lock:
+            state = _finished_state(own, job.key)
+            again = state is None
+            if state is None:
+                write_job(own, job)
+                listener.started(place, job)
+                state = _run(place, job, own, lock, listener, render)
         listener.ended(place, job, own, state, again=again)
         states.append(state)
     return states
@@ -80,14 +83,23 @@ def _finished_state(folder: Path, key: str) -> State | None:
     return None
 
 
-def _run(place: int, job: Job, folder: Path, listener: Listener, render: Callable[[Path, State], None]) -> State:
-    """Run one job in its own process; tell truthfully what became of it, even if that process is killed."""
+def _run(
+    place: int, job: Job, folder: Path, lock: int, listener: Listener, render: Callable[[Path, State], None]
+) -> State:
+    """Run one job in its own process; tell truthfully what became of it, even if that process is killed.
+
+    That process inherits the handle `lock`: while it lives, no other runs the same job, even if this one is gone.
+    """
     started = datetime.datetime.now(datetime.UTC)
     clock = time.monotonic()
     limit_s = (job.limit_s + GRACE_S) * (job.retries + 1)
     with (folder / LOG).open("ab") as log:
         process = subprocess.Popen(
-            [*RUN_JOB, str(folder / PARAMS)], stdout=subprocess.PIPE, stderr=log, start_new_session=True
+            [*RUN_JOB, str(folder / PARAMS), "--parent", str(os.getpid())],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=[lock],
         )
         try:
             over = _follow(process, limit_s, lambda cell, cells: listener.cell(place, job, cell, cells))

@@ -15,7 +15,6 @@ import os
 import re
 import shutil
 import socket
-import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -185,16 +184,3 @@ def _log(path: Path) -> Any:
 class _Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return _ANSI.sub("", super().format(record)).rstrip()
-
-
-def end_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies: a batch that is killed must not go on measuring unseen."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-    import signal
-
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # 1 is PR_SET_PDEATHSIG, see prctl(2)
-    if os.getppid() != parent:  # it died before the request
-        os._exit(1)

@@ -6,7 +6,6 @@ error.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -16,8 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workbench.errors import WorkbenchError
-
-_PR_SET_PDEATHSIG = 1
+from workbench.parent import end_with_parent
 
 
 class Driver:
@@ -46,7 +44,8 @@ class Driver:
 def serve(work: Callable[[str, Driver], None]) -> None:
     """Take one job, pass its text to `work`, and exit. An expected failure is told on the pipe, in one sentence."""
     driver = Driver()
-    _die_with_parent()
+    end_with_parent()  # one that died before this call has closed the pipe, and `line` ends the process
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides
     driver.tell(done="start")
     text = driver.line()
     status = 1
@@ -59,9 +58,3 @@ def serve(work: Callable[[str, Driver], None]) -> None:
         traceback.print_exc()
     sys.stderr.flush()
     os._exit(status)  # taking LLVM and NumPy down in order takes 0.2 s, and all that was found is delivered
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to kill this process when its driver dies: nothing may go on timing unseen."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides

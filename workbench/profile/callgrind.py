@@ -94,8 +94,8 @@ def run(job: Job, keep: Path | None = None) -> Profile:
         fields = {**job.fields, "module": str(module), "paths": [path for path in sys.path if path]}
         _save(folder, {**job.files, "job.json": fields})
         child = [sys.executable, "-m", "workbench.profile.callgrind_child", str(folder)]
-        _execute([*child, "prepare"], environment, folder, job.title)
-        _execute([*_valgrind(folder, caches), *child, "simulate"], environment, folder, job.title)
+        _execute([*child, "prepare", str(os.getpid())], environment, folder, job.title)
+        _execute([*_valgrind(folder, caches), *child, "simulate", str(os.getpid())], environment, folder, job.title)
         dump = find_dump(folder, job.title)
         profile = build_profile(job, dump, read_map(folder), module)
         describe(profile, caches, target, dump, job)

@@ -1,8 +1,9 @@
 """Runs inside the child process of a cache profile: builds the function, runs it between client requests.
 
-``python -m workbench.profile.callgrind_child FOLDER MODE``. MODE ``prepare`` runs without valgrind: it compiles into
-the disk cache and notes which arguments the function changes. MODE ``simulate`` runs under valgrind: it loads the
-compiled code, calls it, and writes where the code lay and what the objects were.
+``python -m workbench.profile.callgrind_child FOLDER MODE PARENT``. MODE ``prepare`` runs without valgrind: it
+compiles into the disk cache and notes which arguments the function changes. MODE ``simulate`` runs under valgrind: it
+loads the compiled code, calls it, and writes where the code lay and what the objects were. PARENT is the process id of
+the starter, with which it ends.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from workbench.parent import end_with_parent
 
 
 def main(folder: Path, mode: str) -> None:
@@ -142,4 +145,5 @@ def _write_map(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent(int(sys.argv[3]))
     main(Path(sys.argv[1]), sys.argv[2])

@@ -1,0 +1,59 @@
+"""The local engine runs a job only where no other process does, and its child keeps the folder when it is gone."""
+
+import subprocess
+import sys
+
+import pytest
+from tiny_notebook import a_job
+
+from workbench.batch import local
+from workbench.batch.folder import locked
+from workbench.batch.job import read_state
+from workbench.errors import InputError
+
+
+class Silent:
+    """A listener that nobody listens to."""
+
+    def started(self, place, job):
+        pass
+
+    def cell(self, place, job, cell, cells):
+        pass
+
+    def ended(self, place, job, folder, state, *, again):
+        pass
+
+
+def no_report(folder, state):
+    pass
+
+
+def test_a_job_that_another_process_runs_is_not_started_nor_marked(tmp_path, monkeypatch):
+    monkeypatch.setattr(local, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(local.subprocess, "Popen", lambda *_, **__: pytest.fail("it was started"))
+    job = a_job(tmp_path / "tiny.ipynb")
+    with locked(tmp_path / job.name), pytest.raises(InputError, match="is being run by another process: wait for it"):
+        local.run_jobs([job], tmp_path, Silent(), no_report)
+    assert read_state(tmp_path / job.name) is None
+
+
+def test_the_child_holds_the_folder_until_it_ends(tmp_path, monkeypatch):
+    job = a_job(tmp_path / "tiny.ipynb")
+    folder = tmp_path / job.name
+    outlives = "import os, sys, time\nif os.fork():\n    os._exit(0)\nos.close(1)\nsys.stdin.read()"
+    monkeypatch.setattr(local, "RUN_JOB", (sys.executable, "-c", outlives))
+    popen, held = subprocess.Popen, []
+
+    def with_input(*arguments, **options):
+        held.append(popen(*arguments, stdin=subprocess.PIPE, **options))
+        return held[-1]
+
+    monkeypatch.setattr(local.subprocess, "Popen", with_input)
+    (state,) = local.run_jobs([job], tmp_path, Silent(), no_report)
+    assert state.failure.kind == "killed"
+    with pytest.raises(InputError, match="another process"), locked(folder):
+        pass
+    held[0].stdin.close()  # ends the process that outlived its starter's wait
+    with locked(folder, patience_s=60):
+        pass
