@@ -96,21 +96,6 @@ def kill_alone(process, place):
 
 
 @needs_linux
-def test_a_batch_that_is_killed_while_a_job_starts_leaves_nothing_that_runs(place):
-    (place / "plan.toml").write_text('[[job]]\nnotebook = "good.ipynb"\nparameters = { number = 0, name = "a" }\n')
-    process = start(place)
-    deadline = time.monotonic() + 240
-    while not any("run-job" in text for text in processes_of(place).values()):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.002)
-    kill_alone(process, place)
-    assert not (place / "counter.txt").exists()
-    code, _, errors = finish(start(place))
-    assert code == 0, errors
-    assert (place / "counter.txt").read_text().split() == ["a"]
-
-
-@needs_linux
 def test_a_batch_that_is_killed_is_resumed(place):
     (place / "plan.toml").write_text(
         '[[job]]\nnotebook = "good.ipynb"\nparameters = { number = 1 }\ngrid = { name = ["a", "b"] }\n'

@@ -1,14 +1,16 @@
 """The local engine runs a job only where no other process does, and its child keeps the folder when it is gone."""
 
+import json
+import os
 import subprocess
 import sys
 
 import pytest
-from tiny_notebook import a_job
+from tiny_notebook import a_job, write_notebook
 
 from workbench.batch import local
 from workbench.batch.folder import locked
-from workbench.batch.job import read_state
+from workbench.batch.job import PARAMS, read_state, write_job
 from workbench.errors import InputError
 
 
@@ -57,3 +59,23 @@ def test_the_child_holds_the_folder_until_it_ends(tmp_path, monkeypatch):
     held[0].stdin.close()  # ends the process that outlived its starter's wait
     with locked(folder, patience_s=60):
         pass
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's prctl")
+def test_a_job_whose_batch_died_while_it_started_does_nothing(tmp_path):
+    write_job(tmp_path, a_job(write_notebook(tmp_path / "tiny.ipynb", "1")))
+    command = [*local.RUN_JOB, str(tmp_path / PARAMS), "--parent", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    assert read_state(tmp_path) is None
+
+
+def test_a_job_is_told_which_process_started_it(tmp_path, monkeypatch):
+    write = (
+        "import json, pathlib, sys; pathlib.Path(sys.argv[1]).with_name('told.json').write_text(json.dumps(sys.argv))"
+    )
+    monkeypatch.setattr(local, "RUN_JOB", (sys.executable, "-c", write))
+    job = a_job(tmp_path / "tiny.ipynb")
+    local.run_jobs([job], tmp_path, Silent(), no_report)
+    told = json.loads((tmp_path / job.name / "told.json").read_text())
+    assert told[-2:] == ["--parent", str(os.getpid())]
