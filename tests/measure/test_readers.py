@@ -109,11 +109,13 @@ def request(recording, *names):
 
 def test_writer_and_readers_on_one_core_are_told_so(recording, monkeypatch):
     monkeypatch.setattr(readers_replicate, "allowed_cores", lambda: (0,))
+    monkeypatch.setattr(readers_replicate, "highest_bytes", lambda: 123)  # its own, not what `getrusage` inherits
     job = ReadersJob(selectors=["order_book/lock_free"], input_file=str(recording), seconds=0.01, outcome_file="unused")
     outcome = readers_replicate.measure(job, Driver())
     monkeypatch.setattr(readers, "_replicates", lambda *given: [outcome])
     reading = readers.measure_readers(request(recording, "order_book/lock_free"), Silent())
     assert reading.cores == (0, 0)
+    assert outcome.replicate.peak_rss_bytes == 123
     assert any("share core 0, the only one here" in note for note in reading.notes)
     by_name = {(row.variant, row.metric): row for row in reading.run.results}
     assert by_name["lock_free" + BESIDE, "reads_per_s"].value > 0

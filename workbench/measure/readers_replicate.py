@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import resource
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from workbench.measure.closed_loop import Plan, Subject, balanced_order, no_coll
 from workbench.measure.histogram import HIGHEST_NS, Histogram
 from workbench.measure.job import Share
 from workbench.measure.machine import noise_between, read_disturbance
+from workbench.measure.memory import highest_bytes
 from workbench.measure.preparing import Prepared
 from workbench.measure.readers_job import BESIDE, ReadersJob, ReadersOutcome
 from workbench.measure.readers_watch import Seen, Watchers, added
@@ -101,7 +101,7 @@ def measure(job: ReadersJob, driver: Driver) -> ReadersOutcome:
         core=chosen[0],
         clock=clock,
         started=started,
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_rss_bytes=highest_bytes(),
         code_hash={subject.name: hashed for subject in subjects if (hashed := hash_of(subject.variant))},
         blocks=blocks,
     )
