@@ -6,7 +6,7 @@ import streams
 
 import kernels
 from kernels.messages import Kind
-from kernels.order_book import _published, lock_free
+from kernels.order_book import _published, _straight, lock_free
 from kernels.order_book._published import DEPTH
 from kernels.order_book.reference import Reference
 
@@ -56,6 +56,32 @@ def test_readers_see_what_the_reference_has_after_each_message():
             else:
                 assert not any(reference.best(symbol))  # no message changed it yet
     assert published_depth(instance.state, 1)[0] == -1  # nobody follows it
+
+
+def test_readers_see_what_the_straight_loop_leaves():
+    """Calls of many messages, and behind them trades of another symbol: those, at the end of a call, go another way."""
+    reference, instance = Reference(symbols=4), VARIANT.build(symbols=4, window_ticks=64)
+    rest = streams.make([(Kind.TRADE, 3, 0, 0, 0, 0, 0)] * int(_straight.AHEAD))
+    for symbol in (0, 2):
+        lock_free.follow(instance.state, symbol)
+    for events in np.split(stream_of_all_kinds(), 50):
+        wanted = reference.replay(np.concatenate([events, rest]))
+        assert np.array_equal(VARIANT.replay(instance, np.concatenate([events, rest])), wanted)
+        for symbol in range(3):
+            assert lock_free.read_best(instance.state, symbol) == (*reference.best(symbol), 0)
+        for symbol in (0, 2):
+            _retries, levels = published_depth(instance.state, symbol)
+            assert np.array_equal(levels, reference_depth(reference, symbol))
+
+
+def test_a_symbol_that_keeps_changing_is_shown_every_few_messages():
+    instance, turns = VARIANT.build(), 10
+    count = turns * int(_straight.TURN) + int(_straight.AHEAD)
+    VARIANT.replay(instance, streams.make([streams.add(1, 1000)]))
+    before = instance.state.published[_published.BEST_SEQUENCE]
+    VARIANT.replay(instance, streams.make([streams.add(2 + i, 1000) for i in range(count)]))
+    written = (instance.state.published[_published.BEST_SEQUENCE] - before) // 2
+    assert turns <= written - int(_straight.AHEAD) <= turns + 1  # the last ones each by themselves
 
 
 def test_following_in_the_middle_brings_both_sides_with_the_next_change():
