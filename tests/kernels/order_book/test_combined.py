@@ -13,7 +13,9 @@ from kernels.order_book._apply import PROBES
 from kernels.order_book.reference import Reference
 
 VARIANT = streams.BOOK.variants["combined"]
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+MANY = settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def padded(events):

@@ -23,11 +23,12 @@ def test_fuzzed_events():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600 + MESSAGES // 500)
-def test_fuzzed_events_with_bounds_checks_on():
+@pytest.mark.timeout(300 + MESSAGES // 500)
+@pytest.mark.parametrize("name", OURS)
+def test_fuzzed_events_with_bounds_checks_on(name):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_BOUNDSCHECK": "1"}
-    command = [sys.executable, book_fuzz.__file__, str(MESSAGES), "22"]
+    command = [sys.executable, book_fuzz.__file__, name, str(MESSAGES), "22"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    first, count, *names = done.stdout.split()
-    assert first == "IndexError" and int(count) >= MESSAGES and names == OURS
+    first, count = done.stdout.split()
+    assert first == "IndexError" and int(count) >= MESSAGES

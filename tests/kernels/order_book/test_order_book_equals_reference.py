@@ -10,7 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from kernels.messages import BAD_KINDS, MAX_LEVEL_SIZE, MAX_ORDER_SIZE, Bad, Kind
 from kernels.order_book.reference import Reference
 
-QUICK = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def module_of(variant):
