@@ -40,11 +40,16 @@ CompileListener = Callable[[str, float], None]
 
 
 def cache_root() -> Path:
-    """Return the folder of compiled kernels: ``$WORKBENCH_CACHE``, else ``~/.cache/kernel-workbench``."""
+    """Return the folder of compiled kernels: ``$WORKBENCH_CACHE``, else ``~/.cache/kernel-workbench``.
+
+    A user without a home folder gets a path that nobody can write, so every process compiles anew: a folder in
+    ``/tmp`` could be made beforehand by another user, and what lies in it is loaded as code.
+    """
     chosen = os.environ.get("WORKBENCH_CACHE")
     if chosen:
         return Path(chosen) / "compiled"
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    home = Path(os.path.expanduser("~"))  # Path.home raises where there is none, and takes a relative one
+    base = os.environ.get("XDG_CACHE_HOME") or (home if home.is_absolute() else Path(os.devnull)) / ".cache"
     return Path(base) / "kernel-workbench" / "compiled"
 
 

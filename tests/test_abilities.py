@@ -1,6 +1,7 @@
 """`workbench doctor` tells the truth about what is absent, and never fails on a strange machine."""
 
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
@@ -59,3 +60,24 @@ def test_json_is_one_object():
     told = json.loads(result.output)
     assert told["schema"] == "workbench/doctor/1"
     assert len(told["abilities"]) == len(abilities.CHECKS)
+
+
+def test_a_user_without_a_home_folder_is_told_what_to_set(monkeypatch):
+    for name in ("WORKBENCH_CACHE", "WORKBENCH_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "~")
+    for check, variable in ((abilities.code_cache, "WORKBENCH_CACHE"), (abilities.results_store, "WORKBENCH_HOME")):
+        ability = check()
+        assert not ability.works and variable in ability.remedy
+
+
+def test_py_spy_is_found_beside_python_when_that_is_not_on_the_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(abilities, "_read", lambda path: "1")
+    monkeypatch.setattr(abilities.sys, "executable", str(tmp_path / "python"))
+    assert "not installed" in abilities.ptrace().reason
+    program = tmp_path / "py-spy"
+    program.write_text("")
+    os.chmod(program, 0o755)
+    ability = abilities.ptrace()
+    assert ability.works and str(program) in ability.reason

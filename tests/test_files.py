@@ -2,11 +2,16 @@
 
 import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+from kernels._jit import cache_root
 from workbench import files
 from workbench.errors import Exit, InputError, WorkbenchError, worst
+from workbench.workloads import known
 
 
 def test_a_write_that_breaks_leaves_the_old_file_and_no_scratch(tmp_path):
@@ -58,3 +63,42 @@ def test_the_order_of_exit_codes():
 
 def test_notebooks_and_plans_lie_in_the_checkout():
     assert (files.shipped("reports") / "budgets.toml").is_file()
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """A user without a home folder: what a container's numeric user with no entry and no HOME is to Python."""
+    for name in ("WORKBENCH_CACHE", "WORKBENCH_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "~")  # what remains of ~ when nothing is known
+
+
+def test_without_a_home_results_need_a_folder_and_the_cache_is_one_that_nobody_can_write(homeless, monkeypatch):
+    with pytest.raises(InputError, match="no home folder: set WORKBENCH_HOME"):
+        files.data_folder()
+    assert files.cache_folder() == cache_root().parent
+    with pytest.raises(InputError, match="cannot be written"):
+        files.write_text(files.cache_folder() / "x", "x")
+    monkeypatch.setenv("WORKBENCH_HOME", "/chosen")
+    assert str(files.data_folder()) == "/chosen"
+
+
+def test_without_a_home_kernels_compile_and_nothing_is_left(homeless, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from kernels._jit import kernel_jit\n@kernel_jit\ndef double(x):\n    return 2 * x\nprint(double(21))\n"
+    )
+    root = str(Path(files.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"}
+    for command in ([str(script)], ["-m", "workbench", "list"]):
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == "" and ("42" in done.stdout or "order_book" in done.stdout)
+    assert list(tmp_path.iterdir()) == [script]
+
+
+def test_a_home_of_somebody_unknown_is_no_traceback():
+    with pytest.raises(InputError):
+        known.parse("~nobody-of-this-name/day.csv")

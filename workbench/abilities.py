@@ -13,11 +13,13 @@ import os
 import platform
 import shutil
 import struct
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.errors import InputError
 from workbench.files import cache_folder, data_folder
 
 
@@ -155,12 +157,14 @@ def perf() -> Ability:
 def ptrace() -> Ability:
     """py-spy needs to trace its target."""
     name = "py-spy"
-    if importlib.util.find_spec("py_spy") is None and not shutil.which("py-spy"):
+    beside = str(Path(sys.executable).parent)  # where pip puts it, also when that is not on PATH
+    found = shutil.which("py-spy") or shutil.which("py-spy", path=beside)
+    if found is None:
         return Ability(name, False, "py-spy is not installed", "the line sampler", "pip install py-spy")
     scope = _read("/proc/sys/kernel/yama/ptrace_scope")
     if scope == "3":
         return Ability(name, False, "ptrace is switched off (yama/ptrace_scope is 3)", "the line sampler")
-    return Ability(name, True, "it traces programs that it starts itself")
+    return Ability(name, True, f"{found} traces programs that it starts itself")
 
 
 def strace() -> Ability:
@@ -207,7 +211,11 @@ def code_cache() -> Ability:
 
 def results_store() -> Ability:
     """Where results are kept."""
-    return _folder("results store", data_folder(), "WORKBENCH_HOME", "results are printed and not kept")
+    name, variable, fallback = "results store", "WORKBENCH_HOME", "results are printed and not kept"
+    try:
+        return _folder(name, data_folder(), variable, fallback)
+    except InputError:
+        return Ability(name, False, "this user has no home folder", fallback, f"set {variable} to a folder of yours")
 
 
 def import_names() -> Ability:

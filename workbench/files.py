@@ -21,17 +21,37 @@ def shipped(name: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return where things lie that can be made again: ``$WORKBENCH_CACHE``, else ``~/.cache/kernel-workbench``."""
+    """Return where things lie that can be made again: ``$WORKBENCH_CACHE``, else ``~/.cache/kernel-workbench``.
+
+    For a user without a home folder it is a path that nobody can write, as in `kernels._jit.cache_root`.
+    """
     chosen = os.environ.get("WORKBENCH_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(chosen) if chosen else Path(base) / "kernel-workbench"
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or (_home() or Path(os.devnull)) / ".cache"
+    return Path(base) / "kernel-workbench"
 
 
 def data_folder() -> Path:
-    """Return where results are kept: ``$WORKBENCH_HOME``, else ``~/.local/share/kernel-workbench``."""
+    """Return where results are kept: ``$WORKBENCH_HOME``, else ``~/.local/share/kernel-workbench``.
+
+    Raises InputError for a user without a home folder.
+    """
     chosen = os.environ.get("WORKBENCH_HOME")
-    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(chosen) if chosen else Path(base) / "kernel-workbench"
+    if chosen:
+        return Path(chosen)
+    base, home = os.environ.get("XDG_DATA_HOME"), _home()
+    if base:
+        return Path(base) / "kernel-workbench"
+    if home is None:
+        raise InputError("this user has no home folder: set WORKBENCH_HOME to a folder for results")
+    return home / ".local" / "share" / "kernel-workbench"
+
+
+def _home() -> Path | None:
+    """Return the home folder; None where HOME is relative, or not set for a user that the system does not know."""
+    home = Path(os.path.expanduser("~"))  # Path.home raises where there is none, and takes a relative one
+    return home if home.is_absolute() else None
 
 
 @contextlib.contextmanager

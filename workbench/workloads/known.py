@@ -76,7 +76,7 @@ def parse(text: str, *, limit: int | None = None) -> Loaded:
     Raises InputError with one sentence where it is neither.
     """
     if text not in names():
-        path = Path(text).expanduser()
+        path = Path(os.path.expanduser(text))  # leaves ~nobody as it is, where pathlib raises
         if not path.exists() and path.parent == Path():
             return named(text)  # tells what names there are
         return load(path, limit=limit)
