@@ -16,7 +16,7 @@ MESSAGES = int(float(os.environ.get("WORKBENCH_FUZZ", "20000")))
 
 
 @pytest.mark.parametrize("name", list(parser_fuzz.FORMATS))
-@pytest.mark.timeout(300 + MESSAGES // 500)
+@pytest.mark.timeout(900 + MESSAGES // 500)  # nothing may be compiled yet
 def test_fuzzed_files(name):
     if name == "databento":
         pytest.importorskip("databento_dbn")
@@ -25,7 +25,7 @@ def test_fuzzed_files(name):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600 + MESSAGES // 200)
+@pytest.mark.timeout(900 + MESSAGES // 200)
 def test_fuzzed_files_with_bounds_checks_on():
     pytest.importorskip("databento_dbn")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_BOUNDSCHECK": "1"}

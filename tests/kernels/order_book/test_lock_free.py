@@ -60,11 +60,11 @@ def test_readers_see_what_the_reference_has_after_each_message():
 
 def test_readers_see_what_the_straight_loop_leaves():
     """Calls of many messages, and behind them trades of another symbol: those, at the end of a call, go another way."""
-    reference, instance = Reference(symbols=4), VARIANT.build(symbols=4, window_ticks=64)
+    reference, instance = Reference(symbols=4), VARIANT.build(symbols=4)
     rest = streams.make([(Kind.TRADE, 3, 0, 0, 0, 0, 0)] * int(_straight.AHEAD))
     for symbol in (0, 2):
         lock_free.follow(instance.state, symbol)
-    for events in np.split(stream_of_all_kinds(), 50):
+    for events in np.split(streams.walk(22, 1500, symbols=3, step=2), 50):
         wanted = reference.replay(np.concatenate([events, rest]))
         assert np.array_equal(VARIANT.replay(instance, np.concatenate([events, rest])), wanted)
         for symbol in range(3):
