@@ -65,7 +65,7 @@ class Store:
                 Path(address.database).parent.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise InputError(
-                    f"{self.where} cannot be made ({error.strerror}): choose another place with --store or WORKBENCH_HOME"
+                    f"{self.where} cannot be made ({error.strerror}): choose another by --store or WORKBENCH_HOME"
                 ) from None
         try:
             self._engine = sa.create_engine(
