@@ -98,7 +98,7 @@ def test_the_kept_file_is_read_by_callgrind_annotate(profile):
     assert "test_callgrind.py" in told.stdout and "# stride 64" in told.stdout
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @needs_valgrind
 def test_a_variant_of_a_kernel():
     kernel = kernels.get("signals")  # the quickest to compile

@@ -16,14 +16,14 @@ ROOT = Path(__file__).parents[3]
 MESSAGES = int(float(os.environ.get("WORKBENCH_FUZZ", "40000")))
 
 
-@pytest.mark.timeout(300 + MESSAGES // 500)
+@pytest.mark.timeout(900 + MESSAGES // 500)
 def test_fuzzed_events():
     variants = [one for one in BOOK.variants.values() if not one.missing()]
     assert book_fuzz.main(MESSAGES, 21, variants) >= MESSAGES
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300 + MESSAGES // 500)
+@pytest.mark.timeout(900 + MESSAGES // 500)
 @pytest.mark.parametrize("name", OURS)
 def test_fuzzed_events_with_bounds_checks_on(name):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "NUMBA_BOUNDSCHECK": "1"}

@@ -19,7 +19,7 @@ FAST = ("signals/baseline", "signals/simd")
 CHOSEN = [each for each in VARIANTS if os.environ.get("WORKBENCH_LONG") or each.full_name in FAST]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("variant", CHOSEN, ids=lambda variant: variant.full_name)
 def test_no_false_finding(variant):
     kernel, events = variant.kernel, workloads.parse("synthetic").events[:4000]
