@@ -49,7 +49,7 @@ class Steps:
 
     def to_html(self) -> str:
         """Return the steps one below the other."""
-        why = [f"{profiles.reason}" for profiles in (self.lines, self.simulated) if profiles.reason]
+        why = [profiles.reason for profiles in (self.lines, self.simulated) if profiles.reason]
         notes = "".join(f'<p style="color:{_QUIET}">Not shown: {_e(reason)}.</p>' for reason in why)
         return notes + "".join(self._step(step, place) for place, step in enumerate(self.chain.steps, 1))
 
