@@ -25,7 +25,7 @@ from kernels.messages import MAX_LEVEL_SIZE, MAX_ORDER_SIZE, MAX_PRICE_TICKS, Ba
 from kernels.probe import count
 
 # Counters, in the order of the card.
-LEVELS_MOVED, PROBES, WORDS_SCANNED, RECENTRED, SPILLED, REFUSED, RETRIES = range(7)
+LEVELS_MOVED, PROBES, WORDS_SCANNED, RECENTRED, SPILLED, REFUSED, RETRIES, LINES_TOUCHED = range(8)
 
 # What `state.control` holds (int64 each).
 LIVE = 0  # orders in the book
@@ -99,7 +99,7 @@ def clear_levels(state: Any, row: Any, probe: Any) -> Any:
     """Take every level of `row` out."""
 
 
-def best_level(state: Any, row: Any) -> Any:
+def best_level(state: Any, row: Any, probe: Any = None) -> Any:
     """Return the best level as ``size << 32 | price``, 0 when the row is empty."""
 
 
@@ -287,12 +287,12 @@ def _is_known(state, order_id, probe):
 
 
 @hot
-def write_best(state, event, out, i):
+def write_best(state, event, out, i, probe):
     """Write best bid and offer of the event's symbol into ``out[i]``; zeros for a symbol that is not in the book."""
     symbol = np.int64(event.symbol)
     bid, ask = 0, 0
     if symbol < state.control[SYMBOLS]:
-        bid, ask = best_level(state, 2 * symbol), best_level(state, 2 * symbol + 1)
+        bid, ask = best_level(state, 2 * symbol, probe), best_level(state, 2 * symbol + 1, probe)
     row = out[np.uint64(i)]  # an unsigned index is not looked at for being negative
     row.bid_ticks = np.int32(bid)
     row.bid_size = np.int32(bid >> 32)

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from kernels.machine.hints import unlikely
-from kernels.order_book._apply import HASH_SHIFT, LIMIT, LIVE, PROBES, cold, entry, hot
+from kernels.order_book._apply import HASH_SHIFT, LIMIT, LINES_TOUCHED, LIVE, PROBES, cold, entry, hot
+from kernels.order_book._lines import HALVES, WORDS, count_apart, count_begun
 from kernels.probe import count
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2**64 divided by the golden ratio, made odd
@@ -103,6 +104,7 @@ def find(state, order_id, guess, probe):
     """Return the slot of `order_id`, or the empty slot where it would go; `guess` as in `_apply.find`."""
     slot = home(state, order_id)
     count(probe, PROBES, 1)
+    count(probe, LINES_TOUCHED, 4)  # the id here, and size, price and row of the slot that is found
     if unlikely(state.order_id[slot] != guess):
         slot = _search(state.order_id, order_id, slot, probe)
     return slot
@@ -115,6 +117,7 @@ def _search(ids, order_id, slot, probe):
     while (ids[slot] != order_id) & (ids[slot] != 0):
         slot = (slot + ONE) & mask
         count(probe, PROBES, 1)
+        count_begun(probe, slot, WORDS)
     return slot
 
 
@@ -132,6 +135,7 @@ def store_order(state, slot, order_id, size, price, row, probe):
     state.order_price[slot] = price
     state.order_row[slot] = row
     after = (slot + ONE) & np.uint64(state.order_id.shape[0] - 1)
+    count_begun(probe, after, WORDS)  # the slot itself was counted by `find`
     if unlikely((size == 0) & (state.order_id[after] != 0)):
         _close_gap(state.control, state.order_id, state.order_size, state.order_price, state.order_row, slot, probe)
 
@@ -148,8 +152,10 @@ def _close_gap(control, order_id, order_size, order_price, order_row, gap, probe
         if ((slot - wanted) & mask) >= ((slot - gap) & mask):  # its home is not after the gap: it may move there
             order_id[gap], order_size[gap] = order_id[slot], order_size[slot]
             order_price[gap], order_row[gap] = order_price[slot], order_row[slot]
+            count_apart(probe, slot, gap, HALVES, 3)  # size, price and row
             gap = slot
         slot = (slot + ONE) & mask
+        count_begun(probe, slot, WORDS)
     order_id[gap] = 0
     order_size[gap] = 0
 

@@ -22,8 +22,9 @@ import numpy as np
 from kernels.machine.hints import unlikely
 from kernels.machine.memory import aligned
 from kernels.machine.prefetch import prefetch_write
-from kernels.order_book._apply import HASH_SHIFT, LIVE, PROBES, SYMBOLS, cold, entry, hot
+from kernels.order_book._apply import HASH_SHIFT, LINES_TOUCHED, LIVE, PROBES, SYMBOLS, cold, entry, hot
 from kernels.order_book._columns import GOLDEN, ONE, set_capacity, slots_for
+from kernels.order_book._lines import ENTRIES, LINE_BYTES, WORDS, count_apart, count_begun
 from kernels.probe import count
 
 SIZE_BITS, PRICE_BITS = 24, 30
@@ -91,6 +92,7 @@ def find(state, order_id, guess, probe):
     """Return the slot of `order_id`, or the empty slot where it would go; `guess` as in `_apply.find`."""
     slot = home(state, order_id)
     count(probe, PROBES, 1)
+    count(probe, LINES_TOUCHED, 1)
     if unlikely(state.order_entry[slot << ONE] != guess):
         slot = _search(state.order_entry, order_id, slot, probe)
     return slot
@@ -103,6 +105,7 @@ def _search(order_entry, order_id, slot, probe):
     while (order_entry[slot << ONE] != order_id) & (order_entry[slot << ONE] != 0):
         slot = (slot + ONE) & mask
         count(probe, PROBES, 1)
+        count_begun(probe, slot, ENTRIES)
     return slot
 
 
@@ -126,7 +129,9 @@ def store_order(state, slot, order_id, size, price, row, probe):
     state.order_entry[at + ONE] = packed
     if unlikely(state.order_high.shape[0] > 1):
         state.order_high[slot] = row >> ROW_BITS
+        count(probe, LINES_TOUCHED, 1)
     after = (at + ONE + ONE) & np.uint64(state.order_entry.shape[0] - 1)
+    count_begun(probe, after, WORDS)  # the entry itself was counted by `find`
     if unlikely((size == 0) & (state.order_entry[after] != 0)):
         _close_gap(state.control, state.order_entry, state.order_high, slot, probe)
 
@@ -145,8 +150,10 @@ def _close_gap(control, order_entry, order_high, gap, probe):
             order_entry[(gap << ONE) + ONE] = order_entry[(slot << ONE) + ONE]
             if order_high.shape[0] > 1:
                 order_high[gap] = order_high[slot]
+                count_apart(probe, slot, gap, LINE_BYTES, 1)
             gap = slot
         slot = (slot + ONE) & mask
+        count_begun(probe, slot, ENTRIES)
     order_entry[gap << ONE] = 0
     order_entry[(gap << ONE) + ONE] = 0
 

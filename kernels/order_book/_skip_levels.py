@@ -14,9 +14,10 @@ from kernels.machine import atomics
 from kernels.machine.atomics import RELAXED
 from kernels.machine.memory import aligned
 from kernels.order_book import _apply, _reclaim
-from kernels.order_book._apply import NO_ROOM, cold, hot
+from kernels.order_book._apply import LINES_TOUCHED, NO_ROOM, cold, hot
 from kernels.order_book._reclaim import KEY, NODE_SHIFT, SPARE, has_free, pin, relieve, unpin, word_at
 from kernels.order_book._skip_list import LAST_KEY, OWNER, TAIL, change, copy_row, first_level, size_of
+from kernels.probe import count
 
 
 def allocate(rows: int, levels: int) -> dict[str, np.ndarray]:
@@ -100,11 +101,12 @@ def clear_levels(state, row, probe):
 
 
 @hot
-def best_level(state, row):
+def best_level(state, row, probe=None):
     """Return the best level as ``size << 32 | price``, 0 when the row is empty.
 
     Unpinned: while one thread replays, no other gives nodes back.
     """
+    count(probe, LINES_TOUCHED, 2)  # the head and the first node
     node, total = first_level(state.nodes, row, None)
     key = atomics.load(state.nodes, word_at(node, KEY), RELAXED)  # RELAXED: written before the node was linked
     return (total << 32) | _apply.level_key(key, row) if node != TAIL else 0

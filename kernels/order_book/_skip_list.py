@@ -27,7 +27,7 @@ from kernels.machine.bits import trailing_zeros
 from kernels.machine.stack import stack_empty
 from kernels.messages import MAX_LEVEL_SIZE
 from kernels.order_book import _apply
-from kernels.order_book._apply import DONE, LEVEL_FULL, NO_ROOM, RETRIES, cold, hot
+from kernels.order_book._apply import DONE, LEVEL_FULL, LINES_TOUCHED, NO_ROOM, RETRIES, cold, hot
 from kernels.order_book._marked import expect, marked_point, next_random
 from kernels.order_book._public import public
 from kernels.order_book._reclaim import (
@@ -63,22 +63,24 @@ def locate(state, row, key, before, after, probe, pauses):
 
     Fills `before` and `after`, int64[MAX_HEIGHT]. The caller is pinned.
     """
-    while not _locate_once(state.nodes, row, key, before, after, pauses):
+    while not _locate_once(state.nodes, row, key, before, after, probe, pauses):
         count(probe, RETRIES, 1)
 
 
 @hot
-def _locate_once(nodes, row, key, before, after, pauses):
+def _locate_once(nodes, row, key, before, after, probe, pauses):
     """Do as `locate`; False when another thread changed the list under way."""
-    last = row + 1
+    last, node = row + 1, TAIL
+    count(probe, LINES_TOUCHED, 4)  # head and tail: their upper links are on the second line
     for i in range(MAX_HEIGHT):
-        level = MAX_HEIGHT - 1 - i
+        level, above = MAX_HEIGHT - 1 - i, node
         # ACQUIRE, here and at each link below: the node that it leads to is seen as it was when it was linked.
         word = atomics.load(nodes, word_at(last, NEXT + level), ACQUIRE)
         if word & 1:
             return False  # `last` was taken out meanwhile
         node = word >> 1
         while True:
+            count(probe, LINES_TOUCHED, np.int64((node != above) & (node != TAIL)))  # `above`: where a level ended
             onward = atomics.load(nodes, word_at(node, NEXT + level), ACQUIRE)
             if onward & 1:
                 marked_point(pauses)
@@ -128,6 +130,7 @@ def _insert(state, row, key, total, node, before, after, slot, probe, pauses):
     """Link the free `node` as a new level between what `locate` found; False when that has changed."""
     nodes = state.nodes
     height = _random_height(state, slot)
+    count(probe, LINES_TOUCHED, 2)  # both lines of the node
     # RELAXED: nobody sees the node before the exchange below.
     atomics.store(nodes, word_at(node, KEY), key, RELAXED)
     atomics.store(nodes, word_at(node, TOTAL), total, RELAXED)
@@ -195,6 +198,7 @@ def _add_to(state, row, key, change, node, before, after, slot, probe, pauses):
         total, done = atomics.compare_exchange(nodes, word_at(node, TOTAL), total, new, ACQ_REL)
         if done:
             if new == DEAD:
+                count(probe, LINES_TOUCHED, 1)  # the second line of the node: its height, its owners
                 _mark(nodes, node)
                 locate(state, row, key, before, after, probe, pauses)
                 _disown(state, slot, node)

@@ -20,6 +20,7 @@ from kernels.order_book._apply import (
     DONE,
     LEVEL_FULL,
     LEVELS_MOVED,
+    LINES_TOUCHED,
     NO_ROOM,
     POOL_END,
     WANTED_LEVELS,
@@ -28,6 +29,7 @@ from kernels.order_book._apply import (
     entry,
     hot,
 )
+from kernels.order_book._lines import HALVES, apart, lines_after
 from kernels.probe import count
 
 
@@ -90,12 +92,16 @@ def find_level(state, row, key, probe):
     """Return the first place in the pool, within `row`, whose key is not below `key`."""
     low = state.level_at[row]
     high = low + state.level_length[row]
+    count(probe, LINES_TOUCHED, 2)  # where the row begins, and its length
+    middle = np.int64(-1)
     while low < high:
+        count(probe, LINES_TOUCHED, apart((low + high) >> 1, middle, HALVES))
         middle = (low + high) >> 1
         if state.level_key[middle] < key:
             low = middle + 1
         else:
             high = middle
+    count(probe, LINES_TOUCHED, apart(low, middle, HALVES))
     return low
 
 
@@ -107,6 +113,7 @@ def open_gap(state, row, place, levels, probe):
         state.level_key[i + levels] = state.level_key[i]
         state.level_total[i + levels] = state.level_total[i]
     count(probe, LEVELS_MOVED, end - place)
+    count(probe, LINES_TOUCHED, 2 * lines_after(place, end - 1 + levels, HALVES))  # keys and totals
     state.level_length[row] += levels
 
 
@@ -118,12 +125,14 @@ def take_out(state, row, place, probe):
         state.level_key[i] = state.level_key[i + 1]
         state.level_total[i] = state.level_total[i + 1]
     count(probe, LEVELS_MOVED, end - place)
+    count(probe, LINES_TOUCHED, 2 * lines_after(place, end, HALVES))
     state.level_length[row] -= 1
 
 
 @hot
-def has_room(state, row, levels):
+def has_room(state, row, levels, probe):
     """Return whether `row` can take that many more levels; if not, leave word for `grown`."""
+    count(probe, LINES_TOUCHED, 1)  # its room; whoever asks looks at its length anyway
     if state.level_length[row] + levels <= state.level_room[row]:
         return True
     state.control[WANTED_ROW] = row + 1
@@ -135,6 +144,7 @@ def has_room(state, row, levels):
 def add_to_level(state, row, key, change, probe):
     """Add `change` to the level `key`, which comes and goes as it has to. Answers as `change_level`."""
     place = find_level(state, row, key, probe)
+    count(probe, LINES_TOUCHED, 1)  # its total; the line of its key was reached by the search
     if place < state.level_at[row] + state.level_length[row] and state.level_key[place] == key:
         total = np.int64(state.level_total[place]) + change
         if total > MAX_LEVEL_SIZE:
@@ -143,8 +153,9 @@ def add_to_level(state, row, key, change, probe):
             take_out(state, row, place, probe)
         else:
             state.level_total[place] = total
+            count(probe, LINES_TOUCHED, 2 * apart(state.level_at[row] + state.level_length[row] - 1, place, HALVES))
         return DONE
-    if not has_room(state, row, 1):
+    if not has_room(state, row, 1, probe):
         return NO_ROOM
     open_gap(state, row, place, 1, probe)
     state.level_key[place] = key
@@ -172,13 +183,14 @@ change_settled = change_level
 @cold
 def settle(state, row, probe):
     """Return whether `row` can take one more level. Nothing is ever postponed here."""
-    return has_room(state, row, 1)
+    return has_room(state, row, 1, probe)
 
 
 @cold
 def level_size(state, row, key, probe):
     """Return the size of the level `key`, 0 when there is none."""
     place = find_level(state, row, key, probe)
+    count(probe, LINES_TOUCHED, 1)
     if place < state.level_at[row] + state.level_length[row] and state.level_key[place] == key:
         return np.int64(state.level_total[place])
     return 0
@@ -192,8 +204,9 @@ def clear_levels(state, row, probe):
 
 
 @hot
-def best_level(state, row):
+def best_level(state, row, probe=None):
     """Return the best level as ``size << 32 | price``, 0 when the row is empty."""
+    count(probe, LINES_TOUCHED, 1 - (row & 1))  # with the bids: the two rows of a symbol share a line
     return state.best[row]
 
 

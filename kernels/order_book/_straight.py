@@ -32,6 +32,7 @@ from kernels.messages import MAX_LEVEL_SIZE, MAX_ORDER_SIZE, MAX_PRICE_TICKS, Ki
 from kernels.order_book._apply import (
     HASH_SHIFT,
     LIMIT,
+    LINES_TOUCHED,
     LIVE,
     PROBES,
     SYMBOLS,
@@ -44,10 +45,12 @@ from kernels.order_book._apply import (
 )
 from kernels.order_book._columns import GOLDEN
 from kernels.order_book._entries import NARROW_SYMBOLS, PRICE_AT, PRICE_BITS, ROW_AT, SIZE_BITS
+from kernels.order_book._lines import HALVES, LINE_BYTES, WORDS, count_apart, count_begun
 from kernels.order_book._published import publish, show_best
 from kernels.order_book._wide_levels import find_best
 from kernels.order_book._wide_window import (
     BEST,
+    GROUP,
     GROUP_BITS,
     GROUP_SHIFT,
     HOT_SHIFT,
@@ -85,16 +88,17 @@ def slot_of(order_id, hash_shift):
 
 
 @hot
-def go_on(entry, at, order_id):
+def go_on(entry, at, order_id, probe):
     """Return where the entry of an id lies that is not at `at`, or the empty entry that ends the search."""
     mask = U(entry.shape[0]) - TWO
     while (entry[at] != order_id) & (entry[at] != ZERO):
         at = (at + TWO) & mask
+        count_begun(probe, at, WORDS)
     return at
 
 
 @hot
-def close_gap(entry, high, gap, hash_shift):
+def close_gap(entry, high, gap, hash_shift, probe):
     """Move up the orders behind the entry `gap`, which is empty, that may stand nearer to their home."""
     mask = U(entry.shape[0]) - TWO
     at = (gap + TWO) & mask
@@ -103,8 +107,10 @@ def close_gap(entry, high, gap, hash_shift):
             entry[gap], entry[gap + ONE] = entry[at], entry[at + ONE]
             if high is not None:
                 high[gap >> ONE] = high[at >> ONE]
+                count_apart(probe, at, gap, 2 * LINE_BYTES, 1)
             gap = at
         at = (at + TWO) & mask
+        count_begun(probe, at, WORDS)
     entry[gap], entry[gap + ONE] = ZERO, ZERO
 
 
@@ -125,13 +131,14 @@ def write(out, i, bid, ask):
 
 
 @hot
-def highest_group(near_row, totals, row_at, first):
+def highest_group(near_row, totals, row_at, first, probe):
     """Return the highest group of a window that holds a level, and its word; any group and 0 if there is none."""
     summary = U(near_row[row_at + AT_SUMMARY])
     group, word = ZERO, ZERO
     while (summary != ZERO) & (word == ZERO):
         group = U(63) - U(leading_zeros(np.int64(summary)))
         word = U(filled(totals, first + (group << GROUP_OF)))
+        count(probe, LINES_TOUCHED, GROUP // HALVES)
         summary &= ~(U(word == ZERO) << group)
     near_row[row_at + AT_SUMMARY] = np.int64(summary)
     return group, word
@@ -171,8 +178,10 @@ def _finish(state, published, events, out, i, row, probe):
         find_best(state, row, probe)
     elif not apply(state, event, probe):
         return False
-    write_best(state, event, out, i)
+    write_best(state, event, out, i, probe)
     if published is not None and event.symbol < state.control[SYMBOLS]:
+        # The line of the best, and the depth's lines if they are written.
+        count(probe, LINES_TOUCHED, 1 + np.int64(state.touched[0] != 0) + (state.touched[0] >> 1))
         publish(state, np.int64(event.symbol), None)
     return True
 
@@ -203,17 +212,19 @@ def run(state, high, published, events, out, i, probe):
             break
         if published is not None and ((symbol != shown) | (i >= due)):
             show(published, near_row, shown)
+            count(probe, LINES_TOUCHED, 1)
             shown, due = symbol, i + TURN
         if unlikely(kind - ADD > EXECUTE - ADD):
             if kind != TRADE:
                 break
             both = symbol << (HOT + ONE)
+            count(probe, LINES_TOUCHED, 1)
             write(out, i, near_row[both + AT_BEST], near_row[both + OTHER_SIDE + AT_BEST])
         else:
             order_id, adding = event.order_id, kind == ADD
             count(probe, PROBES, 1)
             if unlikely(entry[at] != choose(adding, ZERO, order_id)):
-                at = go_on(entry, at, order_id)
+                at = go_on(entry, at, order_id, probe)
                 if adding & (entry[at] != ZERO):
                     break
             fresh, wrong = new_word(event, symbol)
@@ -252,10 +263,15 @@ def run(state, high, published, events, out, i, probe):
             entry[at + ONE] = rest
             if high is not None:
                 high[at >> ONE] = symbol >> HIGH_SHIFT
+                count(probe, LINES_TOUCHED, 1)
             live += np.int64(adding) - np.int64(left == ZERO)
             behind = entry[(at + TWO) & after_mask]
             if unlikely((behind & U(opaque((np.int64(left) - 1) >> 63))) != ZERO):
-                close_gap(entry, high, at, hash_shift)
+                close_gap(entry, high, at, hash_shift, probe)
+            count(probe, LINES_TOUCHED, 2)  # the entry, the level's total
+            count_begun(probe, at + TWO, WORDS)
+            if published is not None:
+                count(probe, LINES_TOUCHED, 1)  # the floor
 
             group, near, bit = index >> GROUP_OF, U(place) & NEAR_OF, index & BIT_OF
             near_row[row_at + AT_SUMMARY] = np.int64(U(near_row[row_at + AT_SUMMARY]) | (ONE << group))
@@ -264,7 +280,7 @@ def run(state, high, published, events, out, i, probe):
             if unlikely((group > near) | (word_near == ZERO)):
                 word_near = ZERO
                 if near != NO_NEAR:
-                    near, word_near = highest_group(near_row, totals, row_at, first)
+                    near, word_near = highest_group(near_row, totals, row_at, first, probe)
                 if word_near == ZERO:
                     unfinished = np.int64(row)
                     break
@@ -275,10 +291,14 @@ def run(state, high, published, events, out, i, probe):
             best_key = (place >> np.int64(BASE_SHIFT)) + np.int64(best)
             near_row[row_at + AT_BEST] = (np.int64(totals[first + best]) << 32) | (best_key ^ mirror)
             both = symbol << (HOT + ONE)
+            count(probe, LINES_TOUCHED, 1)  # the row
+            # The best's total, which `highest_group` has counted where it came to another group.
+            count_apart(probe, best, index, HALVES, near == U(place) & NEAR_OF)
             write(out, i, near_row[both + AT_BEST], near_row[both + OTHER_SIDE + AT_BEST])
         stop(probe, stamp)
         i += ONE
     if published is not None:
         show(published, near_row, shown)
+        count(probe, LINES_TOUCHED, 1)
     control[LIVE] = live
     return i, unfinished, stamp

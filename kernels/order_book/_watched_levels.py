@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from kernels.order_book import _published, _wide_levels
-from kernels.order_book._apply import cold, hot
+from kernels.order_book._apply import LINES_TOUCHED, cold, hot
 from kernels.order_book._published import ALWAYS, touch
+from kernels.probe import count
 
 allocate = _wide_levels.allocate
 grown = _wide_levels.grown
@@ -26,6 +27,7 @@ def reset(state: Any) -> None:
 def change_level(state, row, key, change, probe):
     """Do as `_wide_levels.change_level`."""
     touch(state, row, key)
+    count(probe, LINES_TOUCHED, 1)  # the row's floor
     return _wide_levels.change_level(state, row, key, change, probe)
 
 
@@ -33,6 +35,7 @@ def change_level(state, row, key, change, probe):
 def change_settled(state, row, key, change, probe):
     """Do as `_wide_levels.change_settled`."""
     touch(state, row, key)
+    count(probe, LINES_TOUCHED, 1)  # the row's floor
     return _wide_levels.change_settled(state, row, key, change, probe)
 
 

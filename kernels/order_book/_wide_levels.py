@@ -31,7 +31,19 @@ from kernels.machine.hints import unlikely
 from kernels.machine.memory import aligned
 from kernels.messages import MAX_LEVEL_SIZE
 from kernels.order_book import _apply, _sorted, _wide_depth
-from kernels.order_book._apply import DONE, LEVEL_FULL, NO_ROOM, SPILLED, WANTED_ROW, WINDOW_SHIFT, cold, entry, hot
+from kernels.order_book._apply import (
+    DONE,
+    LEVEL_FULL,
+    LINES_TOUCHED,
+    NO_ROOM,
+    SPILLED,
+    WANTED_ROW,
+    WINDOW_SHIFT,
+    cold,
+    entry,
+    hot,
+)
+from kernels.order_book._lines import HALVES, count_apart
 from kernels.order_book._sorted import add_to_level, has_room
 from kernels.order_book._wide_window import (
     BEST,
@@ -117,6 +129,7 @@ def _change_near(state, row, index, change, probe):
     if unlikely(total > MAX_LEVEL_SIZE):
         return LEVEL_FULL
     state.window_total[place] = total
+    count(probe, LINES_TOUCHED, 1)
     group, near, bit = index >> GROUP_SHIFT, hot[at] & ((1 << GROUP_BITS) - 1), index & (GROUP - 1)
     hot[at + np.uint64(SUMMARY)] |= 1 << group
     word = hot[at + np.uint64(NEAR)] & ~(np.int64(group == near) << bit)
@@ -125,7 +138,9 @@ def _change_near(state, row, index, change, probe):
         _best_elsewhere(state, row, near, probe)
         return DONE
     hot[at + np.uint64(NEAR)] = word
-    take_as_best(state, row, (near << GROUP_SHIFT) + highest_bit(word))
+    best = (near << GROUP_SHIFT) + highest_bit(word)
+    count_apart(probe, best, index, HALVES, 1)
+    take_as_best(state, row, best)
     return DONE
 
 
@@ -144,13 +159,14 @@ def _best_elsewhere(state, row, near, probe):
 @cold
 def settle(state, row, probe):
     """Move the window if that is due; return whether `row` can take one more spilled level."""
+    count(probe, LINES_TOUCHED, 2)  # the misses, the length
     best = state.row_hot[(row << HOT_SHIFT) + BEST]
     due = (state.row_misses[row] + SLACK) << MISS_SHIFT > state.level_length[row] + (1 << state.control[WINDOW_SHIFT])
     if due and best != 0:
-        if not has_room(state, row, levels_inside(state, row) + 1):
+        if not has_room(state, row, levels_inside(state, row) + 1, None):
             return False
         recentre(state, row, _apply.level_key(best & 0x7FFFFFFF, row), probe)
-    return has_room(state, row, 1)
+    return has_room(state, row, 1, probe)
 
 
 @cold
@@ -192,13 +208,15 @@ def level_size(state, row, key, probe):
     """Return the size of the level `key`, 0 when there is none."""
     index = key - window_base(state.row_hot, hot_at(row))
     if index >> state.control[WINDOW_SHIFT] == 0:
+        count(probe, LINES_TOUCHED, 1)
         return np.int64(state.window_total[np.uint64((row << state.control[WINDOW_SHIFT]) + index)])
     return _sorted.level_size(state, row, key, probe)
 
 
 @hot
-def best_level(state, row):
+def best_level(state, row, probe=None):
     """Return the best level as ``size << 32 | price``, 0 when the row is empty."""
+    count(probe, LINES_TOUCHED, 1 - (row & 1))  # with the bids: the two rows of a symbol share a line
     return state.row_hot[hot_at(row) + np.uint64(BEST)]
 
 

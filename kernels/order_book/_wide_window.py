@@ -10,7 +10,8 @@ import numpy as np
 from kernels.machine import vector
 from kernels.machine.bits import leading_zeros, popcount, trailing_zeros
 from kernels.order_book import _apply
-from kernels.order_book._apply import RECENTRED, WINDOW_SHIFT, WORDS_SCANNED, cold, hot
+from kernels.order_book._apply import LINES_TOUCHED, RECENTRED, WINDOW_SHIFT, WORDS_SCANNED, cold, hot
+from kernels.order_book._lines import HALVES
 from kernels.order_book._sorted import find_level, open_gap
 from kernels.probe import count
 
@@ -69,6 +70,7 @@ def find_highest(row_hot, window_total, row, shift, probe):
         group = highest_bit(summary)
         word = filled(window_total, (row << shift) + (group << GROUP_SHIFT))
         count(probe, WORDS_SCANNED, 1)
+        count(probe, LINES_TOUCHED, GROUP // HALVES)
         if word != 0:
             row_hot[at + SUMMARY] = summary
             set_near(row_hot, at, group, word)
@@ -92,6 +94,7 @@ def refresh_best(state, row, probe):
     hot, at = state.row_hot, row << HOT_SHIFT
     index = find_highest(hot, state.window_total, row, state.control[WINDOW_SHIFT], probe)
     length = state.level_length[row]
+    count(probe, LINES_TOUCHED, 2 + np.int64(length != 0))  # where the row begins, its length, the last key
     last = state.level_at[row] + length - 1
     if index >= 0 and (length == 0 or state.level_key[last] < window_base(hot, at)):
         take_as_best(state, row, index)
@@ -99,6 +102,7 @@ def refresh_best(state, row, probe):
     hot[at + BEST] = 0
     if length == 0:
         return
+    count(probe, LINES_TOUCHED, 1)
     key = np.int64(state.level_key[last])
     hot[at + BEST] = (np.int64(state.level_total[last]) << 32) | _apply.level_key(key, row)
     if index < 0:

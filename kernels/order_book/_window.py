@@ -31,6 +31,7 @@ from kernels.order_book import _apply, _sorted
 from kernels.order_book._apply import (
     DONE,
     LEVEL_FULL,
+    LINES_TOUCHED,
     NO_ROOM,
     RECENTRED,
     SPILLED,
@@ -41,6 +42,8 @@ from kernels.order_book._apply import (
     entry,
     hot,
 )
+from kernels.order_book._lines import HALVES, count_apart
+from kernels.order_book._lines import WORDS as LINE_WORDS
 from kernels.order_book._sorted import add_to_level, find_level, has_room, open_gap
 from kernels.probe import count
 
@@ -48,6 +51,7 @@ BASE, SUMMARY, SPILL_TOP, BEST = range(4)  # the columns of `row_hot`, as `row <
 HOT_SHIFT = 2  # 32 bytes for a row, so 64 for the two rows of a symbol
 NOTHING = -(2**40)  # below every key
 WORDS = 64
+GROUP = 64  # ticks of a word
 MISS_SHIFT = 4  # moving the window costs about what 1/16 as many misses cost
 SLACK = 2  # an event that moves an order changes two levels
 
@@ -125,7 +129,8 @@ def _change_near(state, row, index, change, probe):
         return LEVEL_FULL
     state.window_total[place] = total
     set_bits(state, row, index, total != 0)
-    refresh_best(state, row, probe)
+    count(probe, LINES_TOUCHED, 2)  # its total, its word
+    refresh_best(state, row, index, probe)
     return DONE
 
 
@@ -142,16 +147,18 @@ def set_bits(state, row, index, filled):
 
 
 @hot
-def refresh_best(state, row, probe):
-    """Write the best level of `row`: the highest of the window, or of the spill."""
+def refresh_best(state, row, changed, probe):
+    """Write the best level of `row`: the highest of the window, or of the spill. `changed`: for the probe, or -1."""
     hot, at = state.row_hot, hot_at(row)
     summary = hot[at + np.uint64(SUMMARY)]
     index = highest_index(state, row, summary)
     count(probe, WORDS_SCANNED, 2)
+    count_apart(probe, index, changed, GROUP * LINE_WORDS, 1)  # its word
     key = hot[at] + index
     if unlikely((summary == 0) | (key < hot[at + np.uint64(SPILL_TOP)])):
         _best_of_spill(state, row, probe)
         return
+    count_apart(probe, index, changed, HALVES, 1)  # its total
     total = np.int64(state.window_total[np.uint64((row << state.control[WINDOW_SHIFT]) + index)])
     hot[at + np.uint64(BEST)] = (total << 32) | _apply.level_key(key, row)
 
@@ -161,9 +168,11 @@ def _best_of_spill(state, row, probe):
     """Write the best level where it is not in the window. An empty window is moved to the spilled levels."""
     hot, at = state.row_hot, row << HOT_SHIFT
     length = state.level_length[row]
+    count(probe, LINES_TOUCHED, 1)
     if length == 0:
         hot[at + BEST] = 0
         return
+    count(probe, LINES_TOUCHED, 3)  # where the row begins, the last key, its total
     last = state.level_at[row] + length - 1
     hot[at + BEST] = (np.int64(state.level_total[last]) << 32) | _apply.level_key(np.int64(state.level_key[last]), row)
     if hot[at + SUMMARY] == 0:
@@ -173,15 +182,16 @@ def _best_of_spill(state, row, probe):
 @cold
 def settle(state, row, probe):
     """Move the window if that is due; return whether `row` can take one more spilled level."""
+    count(probe, LINES_TOUCHED, 2)  # the misses, the length
     if (state.row_misses[row] + SLACK) << MISS_SHIFT > state.level_length[row] + (1 << state.control[WINDOW_SHIFT]):
         inside = 0
         for i in range(WORDS):
             inside += popcount(state.window_word[row * WORDS + i])
-        if not has_room(state, row, inside + 1):
+        if not has_room(state, row, inside + 1, None):
             return False
         best = state.row_hot[(row << HOT_SHIFT) + BEST]
         recentre(state, row, _apply.level_key(best & 0x7FFFFFFF, row), probe)
-    return has_room(state, row, 1)
+    return has_room(state, row, 1, probe)
 
 
 @cold
@@ -196,7 +206,7 @@ def change_settled(state, row, key, change, probe):
     count(probe, SPILLED, 1)
     status = add_to_level(state, row, key, change, probe)
     _set_spill_top(state, row)
-    refresh_best(state, row, probe)
+    refresh_best(state, row, -1, probe)
     best = _apply.level_key(hot[at + BEST] & 0x7FFFFFFF, row)
     if best - key < 1 << (state.control[WINDOW_SHIFT] - 1):  # near the best: the window should have covered it
         state.row_misses[row] += 1
@@ -266,6 +276,7 @@ def level_size(state, row, key, probe):
     """Return the size of the level `key`, 0 when there is none."""
     index = key - state.row_hot[hot_at(row)]
     if index >> state.control[WINDOW_SHIFT] == 0:
+        count(probe, LINES_TOUCHED, 1)
         return np.int64(state.window_total[np.uint64((row << state.control[WINDOW_SHIFT]) + index)])
     return _sorted.level_size(state, row, key, probe)
 
@@ -290,8 +301,9 @@ def clear_levels(state, row, probe):
 
 
 @hot
-def best_level(state, row):
+def best_level(state, row, probe=None):
     """Return the best level as ``size << 32 | price``, 0 when the row is empty."""
+    count(probe, LINES_TOUCHED, 1 - (row & 1))  # with the bids: the two rows of a symbol share a line
     return state.row_hot[hot_at(row) + np.uint64(BEST)]
 
 

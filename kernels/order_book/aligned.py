@@ -73,7 +73,7 @@ def replay(state, events, out, begin, probe):
         prefetch(state, events, i + AHEAD)
         if not apply(state, event, probe):
             return i
-        write_best(state, event, out, i)
+        write_best(state, event, out, i, probe)
         stop(probe, stamp)
     return events.shape[0]
 

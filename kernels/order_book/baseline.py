@@ -66,7 +66,7 @@ def replay(state, events, out, begin, probe):
         if not apply(state, event, probe):
             mutex_unlock(state.mutex)
             return i
-        write_best(state, event, out, i)
+        write_best(state, event, out, i, probe)
         mutex_unlock(state.mutex)
         stop(probe, stamp)
     return events.shape[0]

@@ -62,7 +62,7 @@ def replay(state, events, out, begin, probe):
         stamp = start(probe)
         if not apply(state, event, probe):
             return i
-        write_best(state, event, out, i)
+        write_best(state, event, out, i, probe)
         stop(probe, stamp)
     return events.shape[0]
 
