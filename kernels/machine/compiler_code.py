@@ -45,5 +45,5 @@ def _clean_code(smaps: str) -> Iterator[tuple[int, int, int]]:
             continue
         details = smaps[mapping.end() : following.start() if following else len(smaps)]
         kilobytes = {name: int(value) for name, value in re.findall(r"(\w+): +(\d+) kB", details)}
-        if kilobytes["Private_Dirty"] == 0:
-            yield int(begin, 16), int(end, 16), 1024 * kilobytes["Rss"]
+        if kilobytes.get("Private_Dirty", 1) == 0:  # a sandbox may not tell: then a page may have been written to
+            yield int(begin, 16), int(end, 16), 1024 * kilobytes.get("Rss", 0)

@@ -36,6 +36,11 @@ def test_only_clean_code_of_the_compiler_is_chosen():
     ]
 
 
+def test_code_is_kept_where_linux_does_not_tell_whether_it_was_written():
+    told = "\n".join(line for line in SMAPS.splitlines() if "Private_Dirty" not in line)
+    assert list(_clean_code(told)) == []
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 def test_what_is_released_has_gone_and_the_compiler_still_works():
     @kernel_jit
