@@ -130,6 +130,17 @@ def test_nothing_is_sampled_in_a_pause_and_its_time_does_not_count():
         pass  # no region is open: nothing to pause
 
 
+@pytest.mark.timeout(120)  # it would wait for itself
+def test_a_pause_in_a_pause_is_refused_and_the_first_one_ends_as_it_should():
+    with sampling(1000) as samples:
+        with paused(), pytest.raises(InputError, match="has paused the sampler already"), paused():
+            pass
+        with paused():
+            pass
+        spin(0.1)
+    assert len(samples.pc) > 0
+
+
 def test_an_interrupt_from_outside_ends_the_region():
     timer = threading.Timer(0.1, signal.raise_signal, (signal.SIGINT,))
     with pytest.raises(KeyboardInterrupt), sampling(1000):

@@ -11,6 +11,7 @@ import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
 from workbench import codemap
+from workbench.errors import InputError
 from workbench.profile import handler, posix, ring, sample_cost, senders
 
 Clock = Literal["wall", "cpu"]
@@ -61,6 +62,7 @@ class Keeper(threading.Thread):
         self.sessions: list[Session] = []
         self.turn = threading.Lock()  # held while the ring is emptied or the sessions change
         self._gate = threading.Lock()  # held during each round of work, and while there is none
+        self._paused_by = 0  # the thread that holds the gate for a pause
         self.ended = threading.Event()
         self.armed = threading.Event()
         self.failure: BaseException | None = None
@@ -109,13 +111,20 @@ class Keeper(threading.Thread):
             self.armed.set()
 
     def pause(self) -> None:
-        """Send nothing and let the keeper sleep until `resume`, which the same thread calls."""
+        """Send nothing and let the keeper sleep until `resume`, which the same thread calls.
+
+        Another thread waits for its turn. Raises InputError inside a pause of this thread, which would wait for itself.
+        """
+        if self._paused_by == threading.get_ident():
+            raise InputError("this thread has paused the sampler already: end that pause before another begins")
         self._gate.acquire()
+        self._paused_by = threading.get_ident()
         self._arms.pause()
 
     def resume(self) -> None:
         """Go on."""
         self._arms.resume()
+        self._paused_by = 0
         self._gate.release()
 
     def empty(self) -> None:

@@ -90,7 +90,8 @@ def is_sampling() -> bool:
 def paused() -> Iterator[None]:
     """Sample nothing inside the block, and let the sampler's own threads sleep; for all open regions, if there are any.
 
-    For comparing the two. A signal that was on its way may still come in the first moment.
+    For comparing the two. A signal that was on its way may still come in the first moment. Pauses of several threads
+    come one after the other; inside a pause of the same thread a second one raises InputError.
     """
     keeper = _keeper
     if keeper is None:
