@@ -109,6 +109,19 @@ def test_inside_a_sampled_region_nothing_is_paused_and_the_cost_is_an_estimate(p
     assert outer.duration_s >= inner.overhead["duration_s"] >= 0.2
 
 
+def test_a_run_that_is_long_against_the_seconds_is_sampled_without_pairs(planted, monkeypatch):
+    segments = []
+    segment = cpu._segment
+    monkeypatch.setattr(cpu, "_segment", lambda *given: segments.append(given) or segment(*given))
+    arguments = np.linspace(1.0, 2.0, 1024), np.zeros(8, np.int64), 20_000_000, 0
+    found = workbench.profile(planted, *arguments, seconds=0.05)
+    assert 3 <= len(segments) < 2 * cpu.MIN_PAIRS
+    assert found.total > 0
+    assert "slowdown" not in found.overhead and found.overhead["estimated_slowdown"] >= 1
+    assert any("12 pairs of runs" in note and "is an estimate" in note for note in found.notes)
+    assert "an estimate" in str(found)
+
+
 def test_the_slowdown_is_the_median_of_pairs_with_its_interval():
     plain = cpu.Spent(1.0, 2.0, 0.0)
     pairs = [(cpu.Spent(1.0 + k / 1000, 2.0 + k / 100, 0.5), plain) for k in range(1, 20)] + [

@@ -20,6 +20,7 @@ ALPHA = 0.05
 SEGMENT_S = 0.05  # long against a sample's period, short against a neighbour's work on the same host
 SETTLE_S = 0.003  # after sampling went on or off: signals on their way arrive, what was cold becomes warm
 MIN_PAIRS = 12  # as many as a median needs for an interval, and a few that are spoilt
+PATIENCE = 3  # times the seconds that were asked for: pairs that would take longer are not begun
 
 
 class Spent(NamedTuple):
@@ -43,7 +44,9 @@ def profile_cpu(
 
     Samples the machine code that ships. Where a build with line tables is not that code, byte for byte, it samples that
     build instead and the profile's badge says so. About half of `seconds` is sampled, the other half is run without, in
-    segments of 0.05 s by turns, so that the profile states what sampling cost. Raises InputError with one sentence.
+    segments of 0.05 s by turns, so that the profile states what sampling cost. Where a run is so long that twelve pairs
+    of segments would take more than three times `seconds`, it is sampled only, for `seconds` and at least once: what
+    that cost is an estimate, and a note says so. Raises InputError with one sentence.
     """
     if not 0 < seconds <= 3600:
         raise InputError(f"{seconds} s cannot be sampled: give 0 .. 3600")
@@ -65,25 +68,39 @@ def _sample(
 ) -> tuple[Samples, dict[str, float]]:
     """Run `function` in pairs of segments, one sampled and one not, in random order; return samples and slowdown.
 
-    Inside a region that is sampled already nothing is paused, which would leave holes in the other's samples: then
-    there is no slowdown, and the profile shows the estimate.
+    Where the fewest pairs would take too long, all is sampled, there is no slowdown, and the profile shows the
+    estimate. So it does inside a region that is sampled already: a pause would leave holes in the other's samples.
     """
     alone = not sampler.is_sampling()
     segment_s = min(SEGMENT_S, seconds / 2 / MIN_PAIRS)
-    run_s = _segment(target, function, 1).wall_s  # caches and branch predictors are warm from here on
-    run_s = min(run_s, _segment(target, function, 1).wall_s)
+    run_s = whole_s = math.inf  # of one run; the second with what prepares it
+    for _ in range(2):  # caches and branch predictors are warm from the first on
+        began = time.monotonic()
+        run_s = min(run_s, _segment(target, function, 1).wall_s)
+        whole_s = min(whole_s, time.monotonic() - began)
     runs, settling = max(1, round(segment_s / run_s)), math.ceil(SETTLE_S / run_s) if run_s < SEGMENT_S else 0
+    pairs_s = 2 * MIN_PAIRS * (runs + settling) * whole_s
+    in_pairs = alone and pairs_s <= PATIENCE * seconds
     pairs: list[tuple[Spent, Spent]] = []
     with sampler.sampling(rate_per_s, clock) as samples:
         end = time.monotonic() + seconds
-        while len(pairs) < MIN_PAIRS or time.monotonic() < end:
+        if not in_pairs:
+            _segment(target, function, 1)
+            while time.monotonic() < end:
+                _segment(target, function, 1)
+        while in_pairs and (len(pairs) < MIN_PAIRS or time.monotonic() < end):
             taken: dict[bool, Spent] = {}
             for sampled in random.sample((True, False), 2):
-                with sampler.paused() if alone and not sampled else contextlib.nullcontext():
+                with contextlib.nullcontext() if sampled else sampler.paused():
                     _segment(target, function, settling)
                     taken[sampled] = _segment(target, function, runs)
             pairs.append((taken[True], taken[False]))
-    return samples, _slowdown(pairs) if alone else {}
+    if alone and not in_pairs:
+        samples.notes.append(
+            f"{MIN_PAIRS} pairs of runs with and without sampling would take {pairs_s:.2g} s where {seconds:g} s were "
+            "asked for: what sampling costs is an estimate, which more seconds would measure"
+        )
+    return samples, _slowdown(pairs) if in_pairs else {}
 
 
 def _segment(target: Target, function: Any, runs: int) -> Spent:
