@@ -8,86 +8,16 @@ import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from market_files import LINES, PACKED, itch_bytes, recording_bytes
 
-from kernels.messages import EVENT, Kind
+from kernels.messages import EVENT
 from workbench import workloads
-from workbench.errors import Exit, InputError
+from workbench.errors import InputError
 from workbench.workloads import cache, known
 from workbench.workloads.loaded import sha256_of
 
 FINE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-LINES = b"""34200.004241176,1,16113575,18,5853300,1
-34200.00426064,1,16113576,100,5853200,-1
-34200.5,4,16113575,5,5853300,1
-35821.088778456004,2,16113576,40,5853200,-1
-35821.0887784566,5,0,7,5853250,-1
-35822,3,99,10,5853200,-1
-35823.25,7,0,0,-1,-1
-35824.25,7,0,0,0,-1
-35825.25,7,0,0,1,-1
-"""
-PACKED = {"plain": bytes, "gzip": gzip.compress, "zstd": zstandard.compress}
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    """Keep parsed files apart; compiled code stays where it is."""
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setattr(cache, "folder", lambda: folder)
-
-
-@pytest.fixture
-def write(tmp_path):
-    def writing(data, name="data.bin"):
-        path = tmp_path / name
-        path.write_bytes(data)
-        return path
-
-    return writing
-
-
-def recording_bytes(events, tmp_path):
-    path = tmp_path / "recording.npy"
-    workloads.write_recording(path, events)
-    return path.read_bytes()
-
-
-def itch_bytes(events, tmp_path, **options):
-    path = tmp_path / "file.itch"
-    workloads.write_itch(path, events, **options)
-    return path.read_bytes()
-
-
-@pytest.mark.parametrize("packing", PACKED)
-def test_lobster_lines_become_events_exactly(write, packing):
-    loaded = workloads.load(write(PACKED[packing](LINES)))
-    events = loaded.events
-    assert events["timestamp_ns"].tolist() == [
-        34200004241176,
-        34200004260640,
-        34200500000000,
-        35821088778456,
-        35821088778457,  # rounded from a tenth digit of 6
-        35822000000000,
-        35823250000000,
-        35824250000000,
-        35825250000000,
-    ]
-    kinds = [Kind.ADD, Kind.ADD, Kind.EXECUTE, Kind.CANCEL, Kind.TRADE, Kind.DELETE, Kind.HALT, Kind.HALT, Kind.RESUME]
-    assert events["kind"].tolist() == kinds
-    assert events["order_id"][:6].tolist() == [16113575, 16113576, 16113575, 16113576, 0, 99]
-    assert events["price_ticks"].tolist() == [58533, 58532, 58533, 58532, 58532, 58532, 0, 0, 0]
-    assert events["size"][:6].tolist() == [18, 100, 5, 40, 7, 10]
-    assert events["side"].tolist() == [0, 1, 0, 1, 1, 1, 0, 0, 0]
-    assert loaded.workload.content == "lobster" and loaded.symbols == 1 and loaded.tick_sizes == (100,)
-    assert any(note.startswith("1 events concern orders from before the file") for note in loaded.notes)
-    assert any("1 trades lie between two ticks" in note for note in loaded.notes)
-
-
-def test_windows_line_ends_blank_lines_and_a_missing_last_newline_are_read(write):
-    plain = workloads.load(write(LINES, "a"))
-    other = workloads.load(write(LINES.replace(b"\n", b"\r\n\r\n").rstrip(), "b"))
-    assert np.array_equal(plain.events, other.events)
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def test_the_limit_takes_the_first_events(write):
@@ -96,53 +26,6 @@ def test_the_limit_takes_the_first_events(write):
     assert any("only the first 3 of 9" in note for note in loaded.notes)
     with pytest.raises(InputError, match="at least one event"):
         workloads.load(write(LINES), limit=0)
-
-
-def test_cheap_stocks_have_the_finer_tick_and_a_stray_price_is_refused_not_rounded(write):
-    cheap = b"".join(b"1.%d,1,%d,10,%d,1\n" % (i, i + 1, 5001 + i) for i in range(9))
-    loaded = workloads.load(write(cheap, "cheap"))
-    assert loaded.tick_sizes == (1,) and loaded.events["price_ticks"].tolist() == list(range(5001, 5010))
-    stray = b"".join(b"1.0,1,%d,10,%d,1\n" % (i + 1, 500000 + (i == 7)) for i in range(300))
-    loaded = workloads.load(write(stray, "stray"))
-    assert loaded.tick_sizes == (100,)
-    assert loaded.events["price_ticks"][7] == 0 and np.count_nonzero(loaded.events["price_ticks"] == 5000) == 299
-    assert any("1 orders have a price off" in note for note in loaded.notes)
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        (b"34200.1,1,5,10,5853300", r"line 2 has 5 columns where a LOBSTER message has 6: the file is cut"),
-        (b"34200.1,1,5,10,5853300,1,7\n34200.2,1,6,10,5853300,1", r"line 2 has 7 columns"),
-        (b"5859100,18,5853300,18,5859200,18,5853200,18", r"8 columns .* order book file, give the message file"),
-        (b"nan,1,5,10,5853300,1", r"line 2, column 1 \(time\): 'nan' is not a number"),
-        (b"inf,1,5,10,5853300,1", r"column 1 \(time\): 'inf'"),
-        (b",1,5,10,5853300,1", r"column 1 \(time\): '' is empty"),
-        (b"-1.5,1,5,10,5853300,1", r"column 1 \(time\): '-1.5' is not a number"),
-        (b"99999999999.5,1,5,10,5853300,1", r"column 1 \(time\): '99999999999.5' is out of range"),
-        (b"34200.1,9,5,10,5853300,1", r"column 2 \(type\): '9' is out of range \(1 to 7\)"),
-        (b"34200.1,1.5,5,10,5853300,1", r"column 2 \(type\): '1.5' has a fraction"),
-        (b"34200.1,1,-5,10,5853300,1", r"column 3 \(order id\): '-5' is out of range"),
-        (b"34200.1,1,99999999999999999999,10,5853300,1", r"column 3 \(order id\): .* is out of range"),
-        (b"34200.1,1,5,4294967296,5853300,1", r"column 4 \(size\): '4294967296' is out of range"),
-        (b"34200.1,1,5,1e3,5853300,1", r"column 4 \(size\): '1e3' is not a number"),
-        (b"34200.1,1,5,10,-5853300,1", r"column 5 \(price\): '-5853300' is out of range"),
-        (b"34200.1,1,5,10,5853300,2", r"column 6 \(direction\): '2' is out of range \(-1 or 1\)"),
-        (b"34200.1,1,5,10,5853300,-", r"column 6 \(direction\): '-' is not a number"),
-        (b"34200.1,1,5,10,5853300,1 x", r"column 6 \(direction\): '1 x' is not a number"),
-    ],
-)
-def test_a_bad_line_is_told_by_line_and_column(write, line, expected):
-    path = write(b"34200.0,1,4,10,5853300,1\n" + line + b"\n" * (b"7\n" in line))
-    with pytest.raises(InputError, match=expected) as caught:
-        workloads.load(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    assert caught.value.exit_code == Exit.USAGE
-
-
-def test_a_header_is_told(write):
-    with pytest.raises(InputError, match="LOBSTER files have no header"):
-        workloads.load(write(b"Time,Type,OrderID,Size,Price,Direction\n" + LINES))
 
 
 def test_files_that_are_none_are_told(write, tmp_path):
@@ -180,60 +63,6 @@ def test_packed_frames_in_a_row_are_read_to_the_last(write):
     first, second = LINES[:40], LINES[40:]
     for pack in (gzip.compress, zstandard.compress):
         assert workloads.load(write(pack(first) + pack(second))).events.size == 9
-
-
-@pytest.mark.parametrize("framed", [True, False])
-@pytest.mark.parametrize("packing", PACKED)
-def test_itch_gives_back_what_was_written(write, tmp_path, framed, packing):
-    made = workloads.synthetic(3, 3000, seed=4)
-    halts = np.zeros(2, EVENT)
-    halts["kind"], halts["timestamp_ns"] = [Kind.HALT, Kind.RESUME], made.events["timestamp_ns"][-1]
-    events = np.concatenate([made.events, halts]).astype(EVENT)
-    data = itch_bytes(events, tmp_path, framed=framed, symbol_names=["AA", "BB", "CC"])
-    loaded = workloads.load(write(PACKED[packing](data)))
-    _, order = np.unique(events["symbol"], return_index=True)
-    dense = np.argsort(np.argsort(order))  # symbols are numbered as their first event comes
-    assert loaded.symbol_names == tuple(np.array(["AA", "BB", "CC"])[np.argsort(order)])
-    expected = events.copy()
-    expected["symbol"] = dense[events["symbol"]]
-    expected["size"][events["kind"] == Kind.DELETE] = 0
-    for field in EVENT.names:
-        assert np.array_equal(loaded.events[field], expected[field]), field
-    assert loaded.tick_sizes == (100,) * 3 and loaded.notes == ()
-
-
-def test_itch_that_is_cut_or_damaged_is_told_by_its_byte(write, tmp_path):
-    data = itch_bytes(workloads.synthetic(1, 50, seed=1).events, tmp_path)
-    with pytest.raises(InputError, match=rf"at byte {len(data) - 14:,} a message starts that is cut after 11 bytes"):
-        workloads.load(write(data[:-3]))
-    second = data.index(b"A", 60) - 2  # an ADD behind the directory
-    for change, expected in [(b"\x00\x24Z", "stands type 'Z'"), (b"\x00\x25A", "is 37, expected 36")]:
-        broken = data[:second] + change + data[second + 3 :]
-        with pytest.raises(InputError, match=rf"at byte {second:,} .*{expected}"):
-            workloads.load(write(broken))
-    assert workloads.load(write(data + b"\0\0")).events.size == 50  # the end of session that NASDAQ writes
-
-
-def test_itch_of_short_messages_only_is_read_whole(write):
-    deletion = b"\0\x13D\0\1" + bytes(15) + b"\7"
-    events = workloads.load(write(deletion * 200_000)).events
-    assert events.size == 200_000 and set(events["kind"]) == {Kind.DELETE} and set(events["order_id"]) == {7}
-
-
-def test_what_itch_cannot_say_is_told(tmp_path):
-    events = workloads.synthetic(1, 50, seed=1).events.copy()
-    for field, value, expected in [
-        ("kind", Kind.MODIFY, "event 7 has kind 7, which ITCH 5.0 cannot say"),
-        ("timestamp_ns", 1 << 60, "since midnight"),
-        ("price_ticks", -5, "negative or has no room"),
-    ]:
-        bad = events.copy()
-        bad[field][7] = value
-        with pytest.raises(InputError, match=expected):
-            workloads.write_itch(tmp_path / "x", bad)
-    with pytest.raises(InputError, match="no name for ITCH"):
-        workloads.write_itch(tmp_path / "x", events, symbol_names=["FARTOOLONG"])
-    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("packing", PACKED)
