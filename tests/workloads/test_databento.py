@@ -1,4 +1,4 @@
-"""Databento DBN: the real file, and files made by Databento's own package."""
+"""Databento DBN: files made by Databento's own package."""
 
 import builtins
 import datetime
@@ -11,27 +11,19 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import kernels
 from kernels.messages import Bad, Kind
 from kernels.order_book.reference import Reference
 from workbench import workloads
 from workbench.errors import Exit, InputError
-from workbench.workloads import cache, content, databento
+from workbench.workloads import databento
 
 dbn = pytest.importorskip("databento_dbn")
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 FINE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-FILE = "esh4-glbx-mdp3-20231224.mbo.dbn.zst"
 DAY, NEXT_DAY = datetime.date(2023, 12, 24), datetime.date(2023, 12, 25)
 LAST, SNAPSHOT = dbn.F_LAST, dbn.F_SNAPSHOT
 TICK = 250_000_000  # a quarter of a point, in units of 1e-9
-BOOK = kernels.get("order_book")
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setattr(cache, "folder", lambda: folder)
 
 
 @pytest.fixture
@@ -283,39 +275,6 @@ def test_no_bytes_crash_the_parser(data):
         assert "\n" not in str(error)
     else:
         assert parsed.events.size > 0 and set(parsed.events["kind"]) <= set(Kind)
-
-
-@pytest.mark.data
-def test_the_real_file_equals_what_databento_decodes(real_data):
-    raw = content.read_content(real_data / FILE).tobytes()
-    decoder = dbn.DBNDecoder()
-    decoder.write(raw)
-    records = decoder.decode()[1:]
-    loaded = workloads.load(real_data / FILE)
-    events = loaded.events
-    assert len(records) == events.size == 8725
-    assert events["order_id"].tolist() == [one.order_id for one in records]
-    assert (events["price_ticks"].astype(np.int64) * TICK).tolist() == [one.price for one in records]
-    assert events["size"].tolist() == [one.size for one in records]
-    assert events["timestamp_ns"].tolist() == [one.ts_recv for one in records]
-    assert [("B", "A")[side] for side in events["side"]] == [str(one.side) for one in records]
-    assert set(events["kind"].tolist()) == {Kind.ADD} == {Kind.ADD for one in records if str(one.action) == "A"}
-    assert (loaded.symbol_names, loaded.tick_sizes, loaded.notes) == (("ESH4",), (2500,), ())
-
-
-@pytest.mark.data
-@pytest.mark.parametrize("name", list(BOOK.variants))
-def test_every_book_agrees_on_the_real_file_after_each_message(real_data, name):
-    variant = BOOK.variants[name]
-    if variant.missing():
-        pytest.skip(f"{variant.full_name} cannot run here: {variant.missing()}")
-    events = workloads.load(real_data / FILE).events
-    reference, instance = Reference(symbols=1), variant.build(symbols=1)
-    wanted = reference.replay(events)
-    assert np.array_equal(variant.replay(instance, events), wanted)
-    assert not instance.state.bad.any() and not reference.bad
-    assert wanted[-1].tolist() == (19196, 16, 19198, 23)  # 4,799.00 and 4,799.50
-    assert sum(order.size for order in reference.orders.values()) == int(events["size"].sum())
 
 
 def test_the_record_is_laid_out_as_databento_says():
