@@ -46,7 +46,8 @@ def profile_cpu(
     build instead and the profile's badge says so. About half of `seconds` is sampled, the other half is run without, in
     segments of 0.05 s by turns, so that the profile states what sampling cost. Where a run is so long that twelve pairs
     of segments would take more than three times `seconds`, it is sampled only, for `seconds` and at least once: what
-    that cost is an estimate, and a note says so. Raises InputError with one sentence.
+    that cost is an estimate, and a note says so. Two runs in advance, not sampled, warm the caches and tell how long a
+    run is. Raises InputError with one sentence.
     """
     if not 0 < seconds <= 3600:
         raise InputError(f"{seconds} s cannot be sampled: give 0 .. 3600")
