@@ -119,7 +119,10 @@ def _publish_depth(state, symbol, pauses):
     sequence = _begin(words, at + DEPTH_SEQUENCE)
     for side in range(2):
         row = 2 * symbol + side
-        if wanted >> side & 1 or atomics.load(state.depth_floor, row, RELAXED) == ALWAYS:  # RELAXED: as in `touch`
+        # The first time both: `follow` may have come as far as one side only.
+        if (
+            sequence == 0 or wanted >> side & 1 or atomics.load(state.depth_floor, row, RELAXED) == ALWAYS
+        ):  # RELAXED: as in `touch`
             _write_side(state, row, at + DEPTH_BIDS + (side << SIDE_SHIFT), pauses)
     _end(words, at + DEPTH_SEQUENCE, sequence)
 

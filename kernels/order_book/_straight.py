@@ -67,9 +67,8 @@ U = np.uint64
 ZERO, ONE, TWO = U(0), U(1), U(2)
 ADD, EXECUTE, TRADE = U(Kind.ADD), U(Kind.EXECUTE), U(Kind.TRADE)
 AHEAD = U(16)  # messages: far enough for a line to come from memory, near enough that it is still in L1 at its turn
-TURN = U(
-    16
-)  # messages of one symbol between two states that are shown to readers: less than a cache line's way to them
+# Messages of one symbol between two states that readers are shown: they take no longer than the line to them and back.
+TURN = U(16)
 SIZE_WIDTH, PRICE_WIDTH, PRICE_SHIFT, ROW_SHIFT = U(SIZE_BITS), U(PRICE_BITS), U(PRICE_AT), U(ROW_AT)
 SIZE_MASK, PRICE_MASK, SYMBOL_MASK = U(MAX_ORDER_SIZE), U(MAX_PRICE_TICKS), U(NARROW_SYMBOLS - 1)
 HIGH_SHIFT = U((NARROW_SYMBOLS - 1).bit_length())
@@ -145,6 +144,40 @@ def highest_group(near_row, totals, row_at, first, probe):
 
 
 @hot
+def store_rest(entry, high, at, order_id, rest, symbol, hash_shift, probe):
+    """Write `rest`, the word that an order has now, into its entry; return whether nothing is left of the order."""
+    left = rest & SIZE_MASK
+    entry[at] = choose(left != ZERO, order_id, ZERO)
+    entry[at + ONE] = rest
+    if high is not None:
+        high[at >> ONE] = symbol >> HIGH_SHIFT
+        count(probe, LINES_TOUCHED, 1)
+    behind = entry[(at + TWO) & (U(entry.shape[0]) - TWO)]
+    count_begun(probe, at + TWO, WORDS)
+    if unlikely((behind & U(opaque((np.int64(left) - 1) >> 63))) != ZERO):
+        close_gap(entry, high, at, hash_shift, probe)
+    return left == ZERO
+
+
+@hot
+def near_group(near_row, totals, row_at, first, index, total, probe):
+    """Return the near group and its word, now that the level at `index` has that `total`; a word 0 for not known."""
+    place = U(near_row[row_at + AT_PLACE])
+    group, near, bit = index >> GROUP_OF, place & NEAR_OF, index & BIT_OF
+    near_row[row_at + AT_SUMMARY] = np.int64(U(near_row[row_at + AT_SUMMARY]) | (ONE << group))
+    word = U(near_row[row_at + AT_NEAR]) & ~(U(group == near) << bit)
+    word |= U((group == near) & (total != 0)) << bit
+    if unlikely((group > near) | (word == ZERO)):
+        word = ZERO
+        if near != NO_NEAR:
+            near, word = highest_group(near_row, totals, row_at, first, probe)
+        if word != ZERO:
+            near_row[row_at + AT_PLACE] = np.int64((place & ~NEAR_OF) | near)
+            count(probe, WORDS_SCANNED, 1)
+    return near, word
+
+
+@hot
 def show(published, near_row, symbol):
     """Show readers the best bid and offer of `symbol` as they are now."""
     both = symbol << (HOT + ONE)
@@ -197,8 +230,9 @@ def run(state, high, published, events, out, i, probe):
     """
     control, entry, near_row, totals = state.control, state.order_entry, state.row_hot, state.window_total
     hash_shift, window_shift, symbols = U(control[HASH_SHIFT]), U(control[WINDOW_SHIFT]), U(control[SYMBOLS])
-    after_mask, live, n = U(entry.shape[0]) - TWO, control[LIVE], U(events.shape[0])
-    end = min(n - min(n, AHEAD), i + U(max(control[LIMIT] - live, 0)))
+    live, n = control[LIVE], U(events.shape[0])
+    # The table may take a few orders more than its limit, or nearly full it would leave the loop with each of them.
+    end = min(n - min(n, AHEAD), i + U(max(control[LIMIT] + np.int64(AHEAD) - live, 0)))
     next_slot = slot_of(events[min(i, n - ONE)].order_id, hash_shift)
     unfinished, stamp = np.int64(NO_ROW), start(probe)
     shown, due = ZERO, i + TURN
@@ -257,35 +291,16 @@ def run(state, high, published, events, out, i, probe):
                 break
             totals[first + index] = total
 
-            rest = word - choose(adding, ZERO, amount)
-            left = rest & SIZE_MASK
-            entry[at] = choose(left != ZERO, order_id, ZERO)
-            entry[at + ONE] = rest
-            if high is not None:
-                high[at >> ONE] = symbol >> HIGH_SHIFT
-                count(probe, LINES_TOUCHED, 1)
-            live += np.int64(adding) - np.int64(left == ZERO)
-            behind = entry[(at + TWO) & after_mask]
-            if unlikely((behind & U(opaque((np.int64(left) - 1) >> 63))) != ZERO):
-                close_gap(entry, high, at, hash_shift, probe)
+            gone = store_rest(entry, high, at, order_id, word - choose(adding, ZERO, amount), symbol, hash_shift, probe)
+            live += np.int64(adding) - np.int64(gone)
             count(probe, LINES_TOUCHED, 2)  # the entry, the level's total
-            count_begun(probe, at + TWO, WORDS)
             if published is not None:
                 count(probe, LINES_TOUCHED, 1)  # the floor
 
-            group, near, bit = index >> GROUP_OF, U(place) & NEAR_OF, index & BIT_OF
-            near_row[row_at + AT_SUMMARY] = np.int64(U(near_row[row_at + AT_SUMMARY]) | (ONE << group))
-            word_near = U(near_row[row_at + AT_NEAR]) & ~(U(group == near) << bit)
-            word_near |= U((group == near) & (total != 0)) << bit
-            if unlikely((group > near) | (word_near == ZERO)):
-                word_near = ZERO
-                if near != NO_NEAR:
-                    near, word_near = highest_group(near_row, totals, row_at, first, probe)
-                if word_near == ZERO:
-                    unfinished = np.int64(row)
-                    break
-                near_row[row_at + AT_PLACE] = np.int64((U(place) & ~NEAR_OF) | near)
-                count(probe, WORDS_SCANNED, 1)
+            near, word_near = near_group(near_row, totals, row_at, first, index, total, probe)
+            if unlikely(word_near == ZERO):
+                unfinished = np.int64(row)
+                break
             near_row[row_at + AT_NEAR] = np.int64(word_near)
             best = (near << GROUP_OF) + (U(63) - U(leading_zeros(np.int64(word_near))))
             best_key = (place >> np.int64(BASE_SHIFT)) + np.int64(best)

@@ -71,7 +71,7 @@ def allocate(parameters: Mapping[str, int]) -> LockFreeState:
 def replay(state, events, out, begin, probe):
     """Apply ``events[begin:]``, write the best bid and offer after each into `out`; return where the room ended.
 
-    Readers see each event as a whole or not at all.
+    Readers see each event as a whole or not at all; not each state between two events (`_straight.TURN`).
     """
     return _straight.replay(state, state.published, events, out, begin, probe)
 
@@ -95,7 +95,7 @@ VARIANT = Variant(
     name="lock_free",
     parent="combined",
     idea="What readers want is published by a sequence lock on cache lines of its own: any number of threads read "
-    "consistent snapshots, the writer never waits, and a change of one side costs it two stores.",
+    "consistent snapshots, and the writer never waits; it shows a symbol at the latest after 16 messages.",
     allocate=allocate,
     reset=partial(_state.reset, orders=_entries, levels=_watched_levels),
     replay_from=replay,

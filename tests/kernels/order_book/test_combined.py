@@ -9,7 +9,7 @@ from test_order_book_equals_reference import assert_equal
 from kernels._jit import kernel_jit
 from kernels.messages import BEST, EVENT, Kind
 from kernels.order_book import _straight
-from kernels.order_book._apply import PROBES
+from kernels.order_book._apply import LIMIT, LIVE, PROBES
 from kernels.order_book.reference import Reference
 
 VARIANT = streams.BOOK.variants["combined"]
@@ -20,9 +20,10 @@ MANY = settings(
 
 def padded(events):
     """Return `events` and behind them trades, which change nothing, so that the loop reaches all of `events`."""
-    rest = np.zeros(int(_straight.AHEAD), EVENT)
-    rest["kind"] = Kind.TRADE
-    return np.concatenate([events, rest])
+    longer = np.zeros(len(events) + int(_straight.AHEAD), EVENT)
+    longer["kind"] = Kind.TRADE
+    longer[: len(events)] = events
+    return longer
 
 
 @given(events=streams.events_of_all_kinds)
@@ -34,8 +35,8 @@ def test_streams_with_bad_events_of_all_kinds(events):
 @given(events=streams.events_of_all_kinds)
 @MANY
 def test_streams_in_a_book_of_more_symbols_than_the_packed_order_has_bits_for(events):
-    events["symbol"] *= np.uint16(300)  # 0, 300, 600, then one that is not there
-    assert_equal(VARIANT, padded(events), 601, orders=4, levels=1, window_ticks=64)
+    events["symbol"] *= np.uint16(512)  # 0, 512, 1024: alike in the packed order; then one that is not there
+    assert_equal(VARIANT, padded(events), 1025, orders=4, levels=1, window_ticks=64)
 
 
 @pytest.mark.parametrize("symbols", [1, 600])
@@ -69,6 +70,16 @@ def test_only_what_is_rare_leaves_the_loop():
     assert row == _straight.NO_ROW and reached == len(events) - int(_straight.AHEAD)
     wanted = Reference().replay(events)
     assert np.array_equal(out[40:reached], wanted[40:reached])
+
+
+def test_a_table_near_its_limit_takes_a_few_more_and_no_more():
+    events = padded(streams.make([streams.add(i + 1, 1000 + i) for i in range(60)]))
+    instance = VARIANT.build(orders=4)
+    limit = int(instance.state.control[LIMIT])
+    VARIANT.replay(instance, events[:2])  # places the window
+    assert instance.state.control[LIMIT] == limit
+    reached, row, _stamp = run_loop(instance.state, events, np.zeros(len(events), BEST), 2)
+    assert row == _straight.NO_ROW and reached == instance.state.control[LIVE] == limit + int(_straight.AHEAD)
 
 
 def test_each_message_is_counted_once_and_timed_once():

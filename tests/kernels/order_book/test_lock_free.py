@@ -7,7 +7,7 @@ import streams
 import kernels
 from kernels.messages import Kind
 from kernels.order_book import _published, _straight, lock_free
-from kernels.order_book._published import DEPTH
+from kernels.order_book._published import ALWAYS, DEPTH
 from kernels.order_book.reference import Reference
 
 VARIANT = kernels.get("order_book").variants["lock_free"]
@@ -82,6 +82,16 @@ def test_a_symbol_that_keeps_changing_is_shown_every_few_messages():
     VARIANT.replay(instance, streams.make([streams.add(2 + i, 1000) for i in range(count)]))
     written = (instance.state.published[_published.BEST_SEQUENCE] - before) // 2
     assert turns <= written - int(_straight.AHEAD) <= turns + 1  # the last ones each by themselves
+
+
+def test_a_follower_that_has_come_as_far_as_one_side_gets_both():
+    instance = VARIANT.build()
+    VARIANT.replay(instance, streams.make([streams.add(1, 100), streams.add(2, 110, side=1)]))
+    instance.state.depth_floor[0] = ALWAYS  # the first half of `follow`, then an event, then the rest
+    VARIANT.replay(instance, streams.make([streams.add(3, 101)]))
+    lock_free.follow(instance.state, 0)
+    retries, levels = published_depth(instance.state, 0)
+    assert retries == 0 and levels[0, :2].tolist() == [[101, 1], [100, 1]] and levels[1, 0].tolist() == [110, 1]
 
 
 def test_following_in_the_middle_brings_both_sides_with_the_next_change():
