@@ -26,13 +26,15 @@ Ids are any 64-bit numbers, and one id is one order in all books together. A bad
 | `ladder` | levels by direct index in a window of ticks, two levels of bits; far prices spill |
 | `simd` | of the bitmap only the word around the best is kept; wide compares find the others; depth summed by vectors |
 | `aligned` | orders packed into 16 bytes, rows of one cache line, prefetch of the next messages' lines |
-| `lock_free` | what readers want, published by a sequence lock on lines of its own: any number of threads read |
+| `combined` | the orders of `aligned`, the levels of `simd`, one loop without calls or guesses for ordinary messages |
+| `lock_free` | `combined`, published by a sequence lock on lines of its own: any number of threads read |
 | `skip_list` | levels in a concurrent skip list, nodes reused by epochs: the classic design, for comparison |
 | `peer_std_map` | the textbook book in C++: `std::map` and `std::unordered_map` |
 
 Other threads may read while one writes: `read_best` of `baseline` (which takes the mutex), `lock_free` and `skip_list`
-(whose two sides may be of different moments), `read_depth` of the last two. They do so between a reset and the next,
-not while a state is restored.
+(whose two sides may be of different moments), `read_depth` of the last two. While the writer of `lock_free` is inside a
+call, what they see may be 16 messages of that symbol old. They read between a reset and the next, not while a state is
+restored.
 
 The window is a parameter and never sized from the stream: prices outside it are kept in sorted arrays, and the window
 follows the market. Small windows suit many symbols; memory is taken only for the pages that are used. A CLEAR reads

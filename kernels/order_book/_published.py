@@ -188,7 +188,8 @@ def read_best(state, symbol):
     """Return ``(bid_ticks, bid_size, ask_ticks, ask_size, retries)``: bid and offer of one and the same moment.
 
     For any number of threads beside the writer; `retries` says how often the writer came between. Prices and sizes are
-    0 for an empty side. The symbol must be below the book's number of symbols.
+    0 for an empty side. While the writer is inside a call, the moment may lie up to 16 messages of that symbol back
+    (`_straight.TURN`). The symbol must be below the book's number of symbols.
     """
     words = state.published
     at = np.uint64(symbol << SYMBOL_SHIFT)

@@ -46,7 +46,7 @@ from kernels.order_book._apply import (
 from kernels.order_book._columns import GOLDEN
 from kernels.order_book._entries import NARROW_SYMBOLS, PRICE_AT, PRICE_BITS, ROW_AT, SIZE_BITS
 from kernels.order_book._lines import HALVES, LINE_BYTES, WORDS, count_apart, count_begun
-from kernels.order_book._published import publish, show_best
+from kernels.order_book._published import SYMBOL_SHIFT, publish, show_best
 from kernels.order_book._wide_levels import find_best
 from kernels.order_book._wide_window import (
     BEST,
@@ -69,6 +69,8 @@ ADD, EXECUTE, TRADE = U(Kind.ADD), U(Kind.EXECUTE), U(Kind.TRADE)
 AHEAD = U(16)  # messages: far enough for a line to come from memory, near enough that it is still in L1 at its turn
 # Messages of one symbol between two states that readers are shown: they take no longer than the line to them and back.
 TURN = U(16)
+EARLIER = U(5)  # messages: so long before, the line is asked back from a reader that may have it
+LINES = U(SYMBOL_SHIFT)
 SIZE_WIDTH, PRICE_WIDTH, PRICE_SHIFT, ROW_SHIFT = U(SIZE_BITS), U(PRICE_BITS), U(PRICE_AT), U(ROW_AT)
 SIZE_MASK, PRICE_MASK, SYMBOL_MASK = U(MAX_ORDER_SIZE), U(MAX_PRICE_TICKS), U(NARROW_SYMBOLS - 1)
 HIGH_SHIFT = U((NARROW_SYMBOLS - 1).bit_length())
@@ -248,6 +250,8 @@ def run(state, high, published, events, out, i, probe):
             show(published, near_row, shown)
             count(probe, LINES_TOUCHED, 1)
             shown, due = symbol, i + TURN
+        if published is not None and i == due - EARLIER:
+            prefetch_write(published, shown << LINES)
         if unlikely(kind - ADD > EXECUTE - ADD):
             if kind != TRADE:
                 break
