@@ -30,7 +30,7 @@ def recording(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_a_process_that_replays_64_symbols_stays_small(variant, recording):
-    variant.replay(variant.build(), streams.walk(1, 50))  # compiled now: the compiler's memory is not the book's
+    variant.replay(variant.build(), streams.walk(1, 50))  # compiled now: the process below loads it
     script = Path(__file__).with_name("replay_of_64_symbols.py")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, script, variant.name, recording]
