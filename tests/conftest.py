@@ -1,6 +1,7 @@
 """What all tests share: no test touches the home folder of the person who runs it."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ REAL_DATA = Path(os.environ.get("WORKBENCH_DATA", "/nonexistent"))
 # drawn by `pytest --hypothesis-profile=default`.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+
+# What a shell starts in the background ignores interrupts, and so would all that the tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
