@@ -122,6 +122,7 @@ def test_a_batch_that_is_killed_is_resumed(place):
     assert len(open_store(str(place / "store.sqlite3")).runs()) == 2
 
 
+@pytest.mark.slow
 def test_a_job_whose_process_is_killed_is_told(place):
     (place / "plan.toml").write_text(
         '[[job]]\nnotebook = "kill.ipynb"\n[[job]]\nnotebook = "good.ipynb"\nparameters = { number = 0 }\n'

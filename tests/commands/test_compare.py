@@ -85,6 +85,7 @@ def test_wrong_usage(store, words, sentence):
         invoke(*words)
 
 
+@pytest.mark.slow
 def test_writers_with_a_reader(toy, tmp_path):
     arguments = ["order_book/baseline", "order_book/lock_free", "--readers", "1", "--input", toy[3], "--seconds", "0.1"]
     result = invoke(*arguments, "--replicates", "1", "--json", "--on", "throughput")

@@ -60,10 +60,8 @@ def copy_without_probe_lines(folder):
     return deleted
 
 
-@pytest.mark.parametrize(
-    "variant",
-    ["baseline", pytest.param("ladder", marks=pytest.mark.slow), pytest.param("aligned", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["baseline", "ladder", "aligned", "combined"])
 def test_without_a_probe_the_code_is_that_of_the_source_without_its_lines(variant, tmp_path):
     assert copy_without_probe_lines(tmp_path) > 10
     ours = machine_code(ROOT, variant, probe=False, cache=tmp_path / "ours")

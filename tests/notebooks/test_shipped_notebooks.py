@@ -80,6 +80,7 @@ def test_regression_saves_itself_first_and_judges_then(tmp_path):
     assert "UNRESOLVED" in page[: page.index("</header>")]
 
 
+@pytest.mark.slow
 @pytest.mark.notebook
 def test_the_story_is_of_any_kernel_with_parents(tmp_path):
     parameters = {"kernel": "signals", "seconds": 0.3, "replicates": 2, "line_seconds": 0.2, "misses": False}
