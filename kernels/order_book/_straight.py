@@ -94,6 +94,7 @@ def go_on(entry, at, order_id, probe):
     mask = U(entry.shape[0]) - TWO
     while (entry[at] != order_id) & (entry[at] != ZERO):
         at = (at + TWO) & mask
+        count(probe, PROBES, 1)
         count_begun(probe, at, WORDS)
     return at
 
@@ -104,6 +105,7 @@ def close_gap(entry, high, gap, hash_shift, probe):
     mask = U(entry.shape[0]) - TWO
     at = (gap + TWO) & mask
     while entry[at] != ZERO:
+        count(probe, PROBES, 1)
         if ((at - slot_of(entry[at], hash_shift)) & mask) >= ((at - gap) & mask):
             entry[gap], entry[gap + ONE] = entry[at], entry[at + ONE]
             if high is not None:
@@ -260,7 +262,6 @@ def run(state, high, published, events, out, i, probe):
             write(out, i, near_row[both + AT_BEST], near_row[both + OTHER_SIDE + AT_BEST])
         else:
             order_id, adding = event.order_id, kind == ADD
-            count(probe, PROBES, 1)
             if unlikely(entry[at] != choose(adding, ZERO, order_id)):
                 at = go_on(entry, at, order_id, probe)
                 if adding & (entry[at] != ZERO):
@@ -298,6 +299,7 @@ def run(state, high, published, events, out, i, probe):
             gone = store_rest(entry, high, at, order_id, word - choose(adding, ZERO, amount), symbol, hash_shift, probe)
             live += np.int64(adding) - np.int64(gone)
             count(probe, LINES_TOUCHED, 2)  # the entry, the level's total
+            count(probe, PROBES, 1)  # here, because an event that leaves the loop is searched for again
             if published is not None:
                 count(probe, LINES_TOUCHED, 1)  # the floor
 

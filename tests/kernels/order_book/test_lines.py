@@ -141,5 +141,7 @@ def test_the_straight_loop_counts_as_the_common_code():
         instance = BOOK.variants["combined"].build(instrumented=True, symbols=2, window_ticks=1024)
         for begin in range(0, len(events), step):
             BOOK.variants["combined"].replay(instance, events[begin : begin + step])
-        counted.append(instance.counters()["lines_touched"])
-    assert counted[0] == counted[1] > 3 * np.count_nonzero(events["kind"] != Kind.TRADE)
+        counters = instance.counters()
+        counted.append((counters["lines_touched"], counters["probes"]))
+    assert counted[0] == counted[1]
+    assert counted[0][0] > 3 * np.count_nonzero(events["kind"] != Kind.TRADE)
