@@ -55,6 +55,55 @@ EVENT = np.dtype(
 BEST = np.dtype([("bid_ticks", "<i4"), ("bid_size", "<i4"), ("ask_ticks", "<i4"), ("ask_size", "<i4")])
 """Best bid and offer of one symbol, 16 bytes. An empty side has price 0 and size 0."""
 
+
+class Action(IntEnum):
+    """What an `ORDER` asks for. The numbers go over the wire: never reuse one."""
+
+    NEW = 1
+    CANCEL = 2  # `old_order_id` goes; `price_ticks` and `size` are not read
+    REPLACE = 3  # `old_order_id` goes, `order_id` comes with `price_ticks` and `size`
+
+
+class OrderType(IntEnum):
+    """How the price of an `ORDER` binds it."""
+
+    LIMIT = 1
+    MARKET = 2  # `price_ticks` is 0
+    POST_ONLY = 3  # a limit that is refused where it would trade at once
+
+
+class TimeInForce(IntEnum):
+    """How long an `ORDER` stands."""
+
+    DAY = 0
+    IMMEDIATE = 1  # what does not trade at once goes
+    ALL_OR_NONE = 2  # at once and whole, or not at all
+    UNTIL_CANCELLED = 3
+
+
+ORDER = np.dtype(
+    {
+        "names": [
+            "timestamp_ns",  # i8, when the order was made, on the clock of the events
+            "market_ns",  # i8, the timestamp of the event that it answers; 0: none
+            "order_id",  # u8, the client's id of this order; 0 is reserved for "none"
+            "old_order_id",  # u8, the client's id of the order that CANCEL and REPLACE take out; else 0
+            "price_ticks",  # i4, 0 .. MAX_PRICE_TICKS
+            "size",  # i4, 0 .. MAX_ORDER_SIZE, shares or contracts
+            "account",  # u4, dense, from 0
+            "symbol",  # u2, dense, from 0
+            "side",  # u1, a Side
+            "order_type",  # u1, an OrderType
+            "time_in_force",  # u1, a TimeInForce
+            "action",  # u1, an Action
+        ],
+        "formats": ["<i8", "<i8", "<u8", "<u8", "<i4", "<i4", "<u4", "<u2", "u1", "u1", "u1", "u1"],
+        "offsets": [0, 8, 16, 24, 32, 36, 40, 44, 46, 47, 48, 49],
+        "itemsize": 64,
+    }
+)
+"""One outgoing order, 64 bytes: a cache line (the last 14 are padding and zero)."""
+
 MAX_PRICE_TICKS = 2**30 - 1  # two of them still add without overflow in 32 bits
 MAX_ORDER_SIZE = 2**24 - 1  # 16 million shares: above every exchange's limit
 MAX_LEVEL_SIZE = 2**31 - 1  # what a level may sum to
