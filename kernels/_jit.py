@@ -175,11 +175,15 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
 
 
 def _hashes_of_classes(sig: Any) -> Iterator[str]:
-    """Hash the sources of the named tuples among the arguments: an overload may choose its body by their class."""
+    """Hash the sources of the named tuples among the arguments, and of those inside them.
+
+    An overload may choose its body by their class.
+    """
     for kind in sig:
         module = sys.modules.get(getattr(getattr(kind, "instance_class", None), "__module__", ""))
         if module is not None and getattr(module, "__file__", None):
             yield source_hash(str(module.__file__))
+            yield from _hashes_of_classes(kind.types)
 
 
 class KernelCache(caching.FunctionCache):  # type: ignore[misc]

@@ -6,6 +6,9 @@ compiles them to nothing: the machine code is that of the same source with the p
 
 A stamp costs about 10 ns on a virtual machine, as much as a fast operation itself. So a kernel times an operation only
 where that is longer than the clock's step, and else a group of operations at once; its card says which.
+
+A kernel whose operation goes through stages, one after the other, also records each of them: `lap` takes the time since
+the stamp before under a stage's number, and returns the stamp that the next stage begins with.
 """
 
 from __future__ import annotations
@@ -29,14 +32,16 @@ class Probe(NamedTuple):
     histogram: np.ndarray  # int64[counts_length]: latencies in ns, HDR layout
     counters: np.ndarray  # int64[n]: the kernel's counters, in the order of its card
     scale: np.ndarray  # int64[1]: ns per tick, times 2**SCALE_BITS
+    stages: np.ndarray = np.zeros((0, 0), np.int64)  # int64[n, counts_length]: one histogram for each stage
 
 
-def make_probe(counters: int, ns_per_tick: float) -> Probe:
-    """Return an empty probe for a kernel with that many `counters`, on a clock of `ns_per_tick`."""
+def make_probe(counters: int, ns_per_tick: float, stages: int = 0) -> Probe:
+    """Return an empty probe for a kernel with so many `counters` and `stages`, on a clock of `ns_per_tick`."""
     return Probe(
         histogram=np.zeros(counts_length(HIGHEST_NS), np.int64),
         counters=np.zeros(max(counters, 1), np.int64),
         scale=np.array([round(ns_per_tick * 2**SCALE_BITS)], np.int64),
+        stages=np.zeros((stages, counts_length(HIGHEST_NS)), np.int64),
     )
 
 
@@ -44,6 +49,7 @@ def clear_probe(probe: Probe) -> None:
     """Forget what was recorded; the scale stays."""
     probe.histogram[:] = 0
     probe.counters[:] = 0
+    probe.stages[:] = 0
 
 
 def start(probe: Any) -> int:
@@ -54,6 +60,14 @@ def start(probe: Any) -> int:
 def stop(probe: Any, began: int) -> None:
     """Record the time since the stamp `began`, in ns. For compiled code only."""
     raise RuntimeError("kernels.probe.stop runs in compiled code only")
+
+
+def lap(probe: Any, stage: int, began: int) -> int:
+    """Record the time since the stamp `began` under `stage`; return the stamp of now. For compiled code only.
+
+    0 when `probe` is None. A probe without that stage records nothing.
+    """
+    raise RuntimeError("kernels.probe.lap runs in compiled code only")
 
 
 def count(probe: Any, counter: int, amount: int) -> None:
@@ -81,6 +95,11 @@ def _stop_absent(probe, began):
     return (lambda probe, began: None) if _absent(probe) else None
 
 
+@overload(lap, inline="always")
+def _lap_absent(probe, stage, began):
+    return (lambda probe, stage, began: 0) if _absent(probe) else None
+
+
 @overload(count, inline="always")
 def _count_absent(probe, counter, amount):
     return (lambda probe, counter, amount: None) if _absent(probe) else None
@@ -98,6 +117,20 @@ def _stop(probe, began):
 
     def recording(probe, began):
         record(probe.histogram, ((read_cycles() - began) * probe.scale[0]) >> SCALE_BITS)
+
+    return recording
+
+
+@overload(lap, jit_options={"nogil": True})
+def _lap(probe, stage, began):
+    if _absent(probe):
+        return None
+
+    def recording(probe, stage, began):
+        now = read_cycles()
+        if stage < probe.stages.shape[0]:
+            record(probe.stages[stage], ((now - began) * probe.scale[0]) >> SCALE_BITS)
+        return now
 
     return recording
 

@@ -69,14 +69,16 @@ def test_a_changed_callee_in_another_file_is_compiled_anew(subject):
     assert run(subject) == ["10", "outer"]
 
 
-def test_a_body_chosen_by_the_class_of_an_argument_is_part_of_the_key(tmp_path):
+@pytest.mark.parametrize("nested", [False, True], ids=["an-argument", "inside-an-argument"])
+def test_a_body_chosen_by_the_class_of_an_argument_is_part_of_the_key(tmp_path, nested):
     """An overload gives a function another body for each state class: the class stands in the file that imports it."""
     package = tmp_path / "subject"
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "shared.py").write_text(
-        "from kernels._jit import kernel_jit\ndef part(state): ...\n\n@kernel_jit\ndef outer(state):\n"
-        "    return 10 * part(state)\n"
+        "from typing import Any, NamedTuple\nfrom kernels._jit import kernel_jit\ndef part(state): ...\n\n"
+        f"@kernel_jit\ndef outer(state):\n    return 10 * part(state{'.inside' if nested else ''})\n"
+        "class Outside(NamedTuple):\n    inside: Any\n"
     )
     (package / "body.py").write_text("def part(state):\n    return state.x[0] + 1\n")
     (package / "mine.py").write_text(
@@ -84,7 +86,8 @@ def test_a_body_chosen_by_the_class_of_an_argument_is_part_of_the_key(tmp_path):
         "from subject import body, shared\nclass Mine(NamedTuple):\n    x: Any\n"
         "overload(shared.part)(lambda state: body.part)\n"
     )
-    call = "shared.outer(mine.Mine(np.full(1, 2)))"
+    state = "mine.Mine(np.full(1, 2))"
+    call = f"shared.outer(shared.Outside({state}))" if nested else f"shared.outer({state})"
     program = PROGRAM.replace("from subject.outer import outer", "import numpy as np; from subject import mine, shared")
     program = program.replace("outer(3)", call)
     assert run(package, program) == ["30", "outer"] and run(package, program) == ["30"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from kernels._jit import kernel_jit
-from kernels.probe import SCALE_BITS, clear_probe, count, make_probe, start, stop
+from kernels.probe import SCALE_BITS, Probe, clear_probe, count, lap, make_probe, start, stop
 
 ROOT = Path(__file__).parents[2]
 PROBE_CALL = r"(\w+ = )?start\(probe\)|stop\(probe, \w+\)|count\w*\(probe, .*\)"
@@ -96,7 +96,32 @@ def test_a_probe_records_and_counts():
     assert not np.any(probe.histogram) and not np.any(probe.counters) and probe.scale[0]
 
 
+@kernel_jit
+def _staged(n, probe):
+    ordered = True
+    for i in range(n):
+        first = start(probe)
+        second = lap(probe, 0, first)
+        if i % 2:
+            second = lap(probe, 1, second)
+        ordered &= second >= first
+        stop(probe, first)
+    return n if ordered else -1
+
+
+def test_a_probe_records_stages():
+    probe = make_probe(1, 0.5, stages=2)
+    assert _staged(10, probe) == _staged(10, None) == 10
+    assert probe.stages.sum(axis=1).tolist() == [10, 5] and probe.histogram.sum() == 10
+    clear_probe(probe)
+    assert not np.any(probe.stages)
+    without = Probe(probe.histogram, probe.counters, probe.scale)
+    assert without.stages.size == 0
+    _staged(10, without)  # a stage that a probe does not have is not recorded, and nothing is written beside it
+    assert probe.histogram.sum() == 10 and without.stages.size == 0
+
+
 def test_probe_calls_are_for_compiled_code_only():
-    for call in (lambda: start(None), lambda: stop(None, 0), lambda: count(None, 0, 1)):
+    for call in (lambda: start(None), lambda: stop(None, 0), lambda: lap(None, 0, 0), lambda: count(None, 0, 1)):
         with pytest.raises(RuntimeError, match="compiled code only"):
             call()
