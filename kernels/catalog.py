@@ -11,20 +11,21 @@ import functools
 import importlib
 import importlib.metadata
 import pkgutil
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from kernels.machine.memory import aligned
+from kernels.crew import run_together
+from kernels.instance import Canonical, Instance, State
 from kernels.messages import EVENT
-from kernels.probe import Probe, clear_probe, make_probe
+from kernels.probe import Probe, make_probe
 
 ENTRY_POINTS = "workbench.kernels"
-State = Any  # a NamedTuple of arrays for compiled variants; whatever a peer needs for peers
-Canonical = dict[str, np.ndarray]  # one form for every variant of a kernel
+__all__ = ["Canonical", "Instance", "Kernel", "Parameter", "State", "Variant", "catalog", "get", "register"]
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,14 @@ class Parameter:
     low: int
     high: int
     help: str
+    choices: tuple[str, ...] = ()  # the names of the values from 0 on, where they are names; then `low` is 0
 
     def check(self, kernel: str, value: Any) -> int:
         """Return `value` as an int, or raise ValueError with one sentence that says what to do."""
+        if self.choices and isinstance(value, str):
+            if value not in self.choices:
+                raise ValueError(f"{kernel}: {self.name} must be one of {', '.join(self.choices)}, not {value!r}")
+            return self.choices.index(value)
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
             raise ValueError(f"{kernel}: {self.name} must be a whole number, not {value!r} ({self.help})")
         if not self.low <= value <= self.high:
@@ -52,7 +58,8 @@ class Variant:
 
     ``replay(state, input, out, begin, probe) -> next`` is compiled and nogil. It works from index `begin` until the end
     of `input` or until the state has no room, and returns where it stopped; `grow` then returns a state with more
-    room and the same content. `probe` is a `kernels.probe.Probe` or None.
+    room and the same content. `probe` is a `kernels.probe.Probe` or None. Where the kernel divides its input, it runs
+    in several threads at once, on one state.
 
     ``read(state, item) -> (..., retries)`` is compiled and nogil, and may run in another thread while `replay` runs: it
     returns what can be read of an item (a symbol, an account), in the order of the fields of `out`, and then how often
@@ -71,7 +78,8 @@ class Variant:
     read: Callable[..., Any] | None = None
     relative_tolerance: float = 0.0  # for floating-point outputs, against the reference
     peer: bool = False  # someone else's code, measured beside ours; has no probe and no state protocol
-    missing: Callable[[], str | None] = lambda: None  # why it cannot run here, as one sentence
+    missing: Callable[[], str | None] = lambda: None  # why it cannot run on this machine, as one clause
+    refuses: Callable[[Mapping[str, int]], str | None] = lambda parameters: None  # why it cannot run with these
     kernel: Kernel = field(init=False, repr=False)  # set by the kernel that discovers it
 
     @property
@@ -90,6 +98,9 @@ class Variant:
         reason = self.missing()
         if reason:
             raise RuntimeError(f"{self.full_name} cannot run here: {reason}")
+        refused = self.refuses(checked)
+        if refused:
+            raise ValueError(f"{self.full_name} cannot run so: {refused}")
         if instrumented and self.peer:
             raise ValueError(f"{self.full_name} is a peer's code and has no probe: measure it without one")
         probe = make_probe(len(self.kernel.counters), ns_per_tick) if instrumented else None
@@ -106,69 +117,40 @@ class Variant:
             out = self.kernel.output(events, instance.parameters)
         length, position = self.kernel.length(events), 0
         while True:
-            position = self.replay_from(instance.state, events, out, position, instance.probe)
+            position, _ = self.run(instance, events, out, position)
             if position >= length:
                 return out
             if self.grow is None:
                 raise RuntimeError(f"{self.full_name} stopped at input {position} of {length} and cannot grow")
             instance.state = self.grow(instance.state)
 
+    def run(self, instance: Instance, prepared: Any, out: Any, begin: int = 0) -> tuple[int, int]:
+        """Replay once, from `begin` on; return where it stopped, and how long that took in ns.
 
-class Instance:
-    """The state of one variant, with one protocol for all: reset, snapshot, restore, export, import."""
-
-    def __init__(self, variant: Variant, parameters: Mapping[str, int], state: State, probe: Probe | None):
-        self.variant = variant
-        self.parameters = dict(parameters)
-        self.state = state
-        self.probe = probe
-
-    def reset(self) -> None:
-        """Empty the state, keeping its room; forget what the probe recorded."""
-        self.variant.reset(self.state)
-        if self.probe is not None:
-            clear_probe(self.probe)
-
-    def snapshot(self) -> tuple[np.ndarray, ...]:
-        """Return a copy of the state, for `restore` of the same variant. For another variant use `export_state`."""
-        self._refuse_peer("snapshot")
-        return tuple(np.copy(array) for array in self.state)
-
-    def restore(self, snapshot: tuple[np.ndarray, ...]) -> None:
-        """Put back what `snapshot` returned. The room may have grown meanwhile: the smaller state then comes back."""
-        self._refuse_peer("restore")
-        if len(snapshot) != len(self.state):
-            raise ValueError(f"this snapshot is not of {self.variant.full_name}: use export_state and import_state")
-        if all(array.shape == saved.shape for array, saved in zip(self.state, snapshot, strict=True)):
-            for array, saved in zip(self.state, snapshot, strict=True):
-                np.copyto(array, saved)
-        else:
-            resized = [aligned(saved.shape, saved.dtype) for saved in snapshot]  # as a state that grows or shrinks
-            for array, saved in zip(resized, snapshot, strict=True):
-                np.copyto(array, saved)
-            self.state = type(self.state)(*resized)
-
-    def export_state(self) -> Canonical:
-        """Return the content in the kernel's canonical form, which every variant of the kernel reads."""
-        self._refuse_peer("export_state")
-        assert self.variant.export_state is not None
-        return self.variant.export_state(self.state)
-
-    def import_state(self, canonical: Canonical) -> None:
-        """Replace the content by a canonical one. Raises ValueError, changing nothing, when it does not fit."""
-        self._refuse_peer("import_state")
-        assert self.variant.import_state is not None
-        self.state = self.variant.import_state(self.state, canonical)
-
-    def counters(self) -> dict[str, int]:
-        """Return what the probe counted, by name; empty without a probe."""
-        if self.probe is None:
-            return {}
-        return {name: int(self.probe.counters[i]) for i, name in enumerate(self.variant.kernel.counters)}
-
-    def _refuse_peer(self, action: str) -> None:
-        if self.variant.peer:
-            raise ValueError(f"{self.variant.full_name} is a peer's code and has no {action}")
+        Where the kernel divides its input among threads, all of them run at once, from 0 or from the end, to the end.
+        Raises RuntimeError where a state that they share is too small: it cannot grow below them.
+        """
+        shares = self.kernel.shares(prepared, out, instance.parameters)
+        if len(shares) == 1:
+            state, probe = instance.state, instance.probe
+            began = time.perf_counter_ns()
+            reached = self.replay_from(state, prepared, out, begin, probe)
+            return reached, time.perf_counter_ns() - began
+        probes = instance.probes(len(shares))
+        lengths = [self.kernel.length(share) for share, _ in shares]
+        begins = lengths if begin else [0] * len(shares)
+        calls = [
+            functools.partial(self.replay_from, instance.state, share, own, start, probe)
+            for (share, own), start, probe in zip(shares, begins, probes, strict=True)
+        ]
+        reached, elapsed = run_together(calls)
+        instance.add_up(probes)
+        if any(place < length for place, length in zip(reached, lengths, strict=True)):
+            raise RuntimeError(
+                f"{self.full_name} had no room for its input, and cannot grow while {len(shares)} threads use it: "
+                "build it with more room"
+            )
+        return self.kernel.length(prepared), elapsed
 
 
 @dataclass(eq=False)
@@ -191,6 +173,12 @@ class Kernel:
     count_operations: Callable[[Any], int]  # input -> how many operations it holds
     operations_per_sample: Callable[[Mapping[str, int]], int] = lambda parameters: 1
     budget: str | None = None  # its row in reports/budgets.toml
+    # For a kernel that threads may share: what each of them replays, (input, out), of the types of the whole.
+    divide: Callable[[Any, Any, Mapping[str, int]], Sequence[tuple[Any, Any]]] | None = None
+
+    def shares(self, prepared: Any, out: Any, parameters: Mapping[str, int]) -> Sequence[tuple[Any, Any]]:
+        """Return what each thread replays, (input, out): a single share where one thread does all."""
+        return [(prepared, out)] if self.divide is None else self.divide(prepared, out, parameters)
 
     @functools.cached_property
     def variants(self) -> dict[str, Variant]:

@@ -8,59 +8,24 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import hashlib
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kernels._jit import cache_root
+from kernels import cpp
 from kernels.catalog import Variant
 from kernels.messages import BAD_KINDS
 from kernels.probe import Probe
 
 SOURCE = Path(__file__).with_suffix(".cpp")
-FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC")
-
-
-def missing() -> str | None:
-    """Return why the peer cannot run here, or None."""
-    return None if shutil.which("g++") else "it is C++ and there is no g++: install it (apt install g++)"
 
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """Return the compiled peer, out of the cache folder where it is there already.
-
-    The file's name holds the source, the flags, the compiler's version and the processor's features that
-    ``-march=native`` stands for. Raises RuntimeError, with the compiler's words, when it does not compile.
-    """
-    compiler = shutil.which("g++") or "g++"
-    target = subprocess.run([compiler, "-march=native", "-Q", "--help=target"], capture_output=True, check=True).stdout
-    version = subprocess.run([compiler, "--version"], capture_output=True, check=True).stdout
-    digest = hashlib.sha256(SOURCE.read_bytes() + " ".join(FLAGS).encode() + version + target).hexdigest()
-    built = cache_root() / f"peer_std_map-{digest[:20]}.so"
-    if not built.is_file():
-        _compile(compiler, built)
-    return _declare(ctypes.CDLL(str(built)))
-
-
-def _compile(compiler: str, built: Path) -> None:
-    """Compile into a scratch file that takes its place when it is whole: two processes may do so at once."""
-    built.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=built.parent) as folder:
-        scratch = Path(folder) / built.name
-        done = subprocess.run(
-            [compiler, *FLAGS, str(SOURCE), "-o", str(scratch)], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"{SOURCE.name} does not compile with {compiler}: {done.stderr.strip()}")
-        os.replace(scratch, built)
+    """Return the compiled peer. Raises RuntimeError, with the compiler's words, when it does not compile."""
+    return _declare(cpp.library(SOURCE))
 
 
 def _declare(loaded: ctypes.CDLL) -> ctypes.CDLL:
@@ -115,5 +80,5 @@ VARIANT = Variant(
     reset=reset,
     replay_from=replay,
     peer=True,
-    missing=missing,
+    missing=cpp.missing,
 )

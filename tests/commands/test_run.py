@@ -88,7 +88,7 @@ def test_json_is_the_record_and_nothing_else(toy):
     ("words", "sentence"),
     [
         (["-P", "rounds"], "NAME=VALUE"),
-        (["-P", "rounds=x"], "NAME=VALUE"),
+        (["-P", "rounds=x"], "must be a whole number"),
         (["--workload", "market"], "give one of them"),
         (["--input", "/nonexistent"], "is not a file"),
     ],

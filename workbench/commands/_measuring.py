@@ -63,17 +63,20 @@ def make_request(
         paths=[str(Path.cwd()), *filter(None, sys.path)] if modules else [],
         workload=workload,
         input_file=None if input_file is None else str(input_file.resolve()),
-        parameters=dict(_parameter(text) for text in parameters),
+        parameters=dict(read_setting(text) for text in parameters),
         memory=memory,
     )
 
 
-def _parameter(text: str) -> tuple[str, int]:
-    name, _, value = text.partition("=")
+def read_setting(text: str) -> tuple[str, int | str]:
+    """Return what ``NAME=VALUE`` says: a whole number, or the name of one. Raises InputError where it is neither."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise InputError(f"-P {text} is not NAME=VALUE: write it as -P symbols=64")
     try:
         return name, int(value)
     except ValueError:
-        raise InputError(f"-P {text} is not NAME=VALUE with a whole number: write it as -P symbols=64") from None
+        return name, value
 
 
 def amount(value: float, unit: str) -> str:

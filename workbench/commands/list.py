@@ -35,7 +35,7 @@ def _kernel(kernel: Any) -> dict[str, Any]:
     return {
         "title": kernel.title,
         "operations": dict(kernel.operations),
-        "parameters": {each.name: {"default": each.default, "help": each.help} for each in kernel.parameters},
+        "parameters": {each.name: _parameter(each) for each in kernel.parameters},
         "variants": {
             variant.name: {
                 "parent": variant.parent,
@@ -48,6 +48,13 @@ def _kernel(kernel: Any) -> dict[str, Any]:
     }
 
 
+def _parameter(parameter: Any) -> dict[str, Any]:
+    about = {"default": parameter.default, "help": parameter.help}
+    if parameter.choices:
+        about |= {"default": parameter.choices[parameter.default], "choices": list(parameter.choices)}
+    return about
+
+
 def _print(found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -57,6 +64,11 @@ def _print(found: dict[str, Any]) -> None:
     for name, kernel in found["kernels"].items():
         console.print(f"[bold]{escape(name)}[/]  {escape(kernel['title'])}")
         console.print(f"  operations: {escape(', '.join(kernel['operations']))}")
+        settings = (f"{name}={about['default']}" for name, about in kernel["parameters"].items())
+        console.print(f"  parameters: {escape(', '.join(settings))}")
+        for parameter, about in kernel["parameters"].items():
+            if "choices" in about:
+                console.print(f"  {escape(parameter)}: one of {escape(', '.join(about['choices']))}")
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         for variant, about in kernel["variants"].items():
             origin = "a peer's code" if about["peer"] else f"from {about['parent']}" if about["parent"] else ""

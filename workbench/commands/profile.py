@@ -62,7 +62,7 @@ def cache(variant: str, out: Path | None, as_json: bool, **data: Any) -> None:
 def workload_options(workload: str | None, input_file: Path | None, parameters: tuple[str, ...]) -> dict[str, Any]:
     """Return the keyword arguments of `workbench.profile` for the shared options. Raises InputError."""
     from workbench import workloads
-    from workbench.commands._measuring import _parameter
+    from workbench.commands._measuring import read_setting
     from workbench.errors import InputError
 
     if workload is not None and input_file is not None:
@@ -72,7 +72,7 @@ def workload_options(workload: str | None, input_file: Path | None, parameters: 
         events = workloads.load(input_file)
     elif workload is not None:
         events = workloads.parse(workload)
-    return {"workload": events, **dict(_parameter(text) for text in parameters)}
+    return {"workload": events, **dict(read_setting(text) for text in parameters)}
 
 
 def deliver(profile: Profile, out: Path | None, as_json: bool) -> None:

@@ -96,12 +96,8 @@ def warm_up(subject: Subject, instances: Sequence[Instance | None] | None = None
 def replay_once(subject: Subject, instance: Instance) -> int:
     """Reset, replay the input once, and return how long the replay took in ns. Raises WorkbenchError if it stopped."""
     instance.reset()
-    replay, state, events = subject.variant.replay_from, instance.state, subject.events
-    out, probe = subject.out, instance.probe
-    begin = time.perf_counter_ns()
-    reached = replay(state, events, out, 0, probe)
-    elapsed = time.perf_counter_ns() - begin
-    length = subject.variant.kernel.length(events)
+    reached, elapsed = subject.variant.run(instance, subject.events, subject.out)
+    length = subject.variant.kernel.length(subject.events)
     if reached < length:
         raise WorkbenchError(
             f"{subject.name} stopped at input {reached} of {length} while it was timed: its state must keep its room "
@@ -113,13 +109,7 @@ def replay_once(subject: Subject, instance: Instance) -> int:
 def shortest_call_ns(subject: Subject) -> int:
     """Return what a call that does nothing costs, in ns: the part of a timed run that is not the kernel's."""
     length = subject.variant.kernel.length(subject.events)
-    best = None
-    for _ in range(20):
-        begin = time.perf_counter_ns()
-        subject.variant.replay_from(subject.plain.state, subject.events, subject.out, length, subject.plain.probe)
-        elapsed = time.perf_counter_ns() - begin
-        best = elapsed if best is None else min(best, elapsed)
-    return best or 0
+    return min(subject.variant.run(subject.plain, subject.events, subject.out, length)[1] for _ in range(20))
 
 
 def make_plan(
@@ -247,7 +237,7 @@ def count_allocations(subject: Subject) -> int:
         counts = []
         for begin in (length, 0):
             before = int(rtsys.get_allocation_stats().alloc)
-            subject.variant.replay_from(subject.plain.state, subject.events, subject.out, begin, subject.plain.probe)
+            subject.variant.run(subject.plain, subject.events, subject.out, begin)
             counts.append(int(rtsys.get_allocation_stats().alloc) - before)
         return max(counts[1] - counts[0], 0)
     finally:

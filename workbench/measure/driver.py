@@ -37,7 +37,7 @@ class Request:
     workload: str | None = None
     input_file: str | None = None
     description: Any = None  # a record.Workload, when the input file holds an array that was in memory
-    parameters: dict[str, int] = field(default_factory=dict)
+    parameters: dict[str, int | str] = field(default_factory=dict)
     memory: bool = False  # whether the memory of each variant is looked at as well, in a process of its own
 
     def __post_init__(self) -> None:

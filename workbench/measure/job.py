@@ -23,7 +23,7 @@ class Setting(record.Frozen):
     workload: str | None = Field(None, description="a named workload; neither this nor a file: the default one")
     input_file: str | None = None
     description: record.Workload | None = Field(None, description="of an input file that holds an array in memory")
-    parameters: dict[str, int] = Field(default_factory=dict)
+    parameters: dict[str, int | str] = Field(default_factory=dict, description="a name for what has names")
 
 
 class Job(Setting):

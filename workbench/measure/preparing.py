@@ -34,6 +34,21 @@ class Prepared:
                 self._inputs[kernel.name] = check_input(kernel, loaded.events, parameters[kernel.name])
             except ValueError as error:
                 raise InputError(str(error)) from None
+        self._leave_out(setting)
+
+    def _leave_out(self, setting: Setting) -> None:
+        """Leave out the variants that refuse these parameters. Raises InputError for one that was asked for by name."""
+        for kernel, group in self.chosen.items():
+            checked, _ = self._inputs[kernel.name]
+            for variant in list(group):
+                reason = variant.refuses(checked)
+                if reason and variant.full_name in setting.selectors:
+                    raise InputError(f"{variant.full_name} cannot run so: {reason}")
+                if reason:
+                    self.notes.append(f"{variant.full_name} was left out: {reason}")
+                    group.remove(variant)
+            if not group:
+                raise InputError(f"{kernel.name}: none of its variants can run with these parameters")
 
     def input_of(self, kernel: Kernel) -> tuple[dict[str, Any], Any]:
         """Return the parameters of `kernel`, all of them, and the input of its ``replay``."""
@@ -108,7 +123,7 @@ def _load(setting: Setting) -> Any:
     return type(loaded)(events=loaded.events, workload=setting.description)
 
 
-def _parameters(setting: Setting, chosen: Iterable[Kernel], events: np.ndarray) -> Mapping[str, dict[str, int]]:
+def _parameters(setting: Setting, chosen: Iterable[Kernel], events: np.ndarray) -> Mapping[str, dict[str, Any]]:
     """Return the parameters of each kernel: what the stream asks for, then what the setting says."""
     kernels = list(chosen)
     known = {parameter.name for kernel in kernels for parameter in kernel.parameters}

@@ -61,12 +61,8 @@ class Place:
     def _timed(self, instance: Instance) -> int:
         """Replay once from the state as it is: the readers look at it already."""
         subject = self.subject
-        replay, state, events, out = subject.variant.replay_from, instance.state, subject.events, subject.out
-        probe = instance.probe
-        begin = time.perf_counter_ns()
-        reached = replay(state, events, out, 0, probe)
-        elapsed = time.perf_counter_ns() - begin
-        if reached < subject.variant.kernel.length(events):
+        reached, elapsed = subject.variant.run(instance, subject.events, subject.out)
+        if reached < subject.variant.kernel.length(subject.events):
             raise WorkbenchError(f"{subject.name} stopped at input {reached}: its state must keep its room at a reset")
         return elapsed
 
@@ -92,6 +88,8 @@ def measure(job: ReadersJob, driver: Driver) -> ReadersOutcome:
         clock = measure_clock()
         driver.tell(doing="compile and warm up")
         (subjects,) = prepared.build(clock).values()
+        if any(len(kernel.shares(s.events, s.out, s.plain.parameters)) > 1 for s in subjects):
+            raise InputError("readers read beside one writer: leave the number of threads of the kernel at 1")
         places = make_places(subjects, job, prepared.workload.symbols, chosen[1:], clock)
         share = job.share or _choose_share(places, job.seconds)
         driver.tell(doing="measure")

@@ -15,6 +15,7 @@ from typing import Any
 from numba.core import types
 from numba.core.dispatcher import Dispatcher
 
+from kernels import crew
 from kernels._jit import compile_listener
 from kernels.catalog import Variant
 from workbench import codemap, files, policy, record
@@ -88,7 +89,9 @@ def measure(job: Job, driver: Driver) -> Outcome:
 def pin() -> int | None:
     """Pin this process to the last core it may use: Linux gives most interrupts to the first. None if refused."""
     try:
-        core = max(os.sched_getaffinity(0))
+        cores = os.sched_getaffinity(0)
+        crew.use_cores(cores)  # for kernels that several threads share: each has a core of its own
+        core = max(cores)
         os.sched_setaffinity(0, {core})
     except OSError:
         return None

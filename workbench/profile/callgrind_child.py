@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.errors import WorkbenchError
 from workbench.parent import end_with_parent
 
 
@@ -89,6 +90,8 @@ def _variant_arguments(job: dict[str, Any], folder: Path) -> tuple[Any, ...]:
     instance = variant.build(**job["parameters"])
     prepared = kernel.prepare(events, instance.parameters)
     out = kernel.output(prepared, instance.parameters)
+    if len(kernel.shares(prepared, out, instance.parameters)) > 1:
+        raise WorkbenchError("valgrind runs one thread at a time: leave the number of threads of the kernel at 1")
     # The build with line tables does the work here too: one build less to compile.
     variant.replay_from = _build(variant.replay_from, (instance.state, prepared, out, 0, None))
     variant.replay(instance, prepared, out)

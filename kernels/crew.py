@@ -1,0 +1,63 @@
+"""Several threads on one state: each replays its own share of the input, on a core of its own where there are enough.
+
+A kernel that threads may share has a ``divide``; its compiled ``replay_from`` then runs in every thread at the same
+time, without the GIL. A thread lives for one run only: starting it takes some 50 us, outside what is timed.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from kernels.machine.affinity import allowed_cores, pin_thread
+
+_cores: tuple[int, ...] = ()
+
+
+def use_cores(cores: Iterable[int]) -> None:
+    """Remember which cores the threads of later runs may take: a process that is pinned itself has forgotten them."""
+    global _cores
+    _cores = tuple(sorted(cores))
+
+
+def run_together(calls: Sequence[Callable[[], Any]]) -> tuple[list[Any], int]:
+    """Make every call in a thread of its own, all at once; return their answers and the time of all of them in ns.
+
+    The time is from the first that began to the last that ended. The first thread takes the last core, as a process
+    that measures does, the next one the core before. What a call raises is raised here, when all threads have ended.
+    """
+    together = threading.Barrier(len(calls))
+    answers: list[Any] = [None] * len(calls)
+    spans: list[tuple[int, int]] = []
+    failures: list[BaseException] = []
+    cores = _cores or _allowed()
+
+    def work(index: int) -> None:
+        try:
+            if cores:
+                pin_thread(cores[-1 - index % len(cores)])
+            together.wait()
+            began = time.perf_counter_ns()
+            answers[index] = calls[index]()
+            spans.append((began, time.perf_counter_ns()))
+        except BaseException as error:
+            together.abort()
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(calls))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise next((error for error in failures if not isinstance(error, threading.BrokenBarrierError)), failures[0])
+    return answers, max(end for _, end in spans) - min(begin for begin, _ in spans)
+
+
+def _allowed() -> tuple[int, ...]:
+    try:
+        return allowed_cores()
+    except RuntimeError:  # not Linux: the system places the threads
+        return ()
