@@ -1,18 +1,78 @@
-"""From market events to bars: the matrix of prices that the variants read."""
+"""From market events to bars, the matrices that the variants read; how threads share them; where results go."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from kernels.machine.memory import aligned
 from kernels.messages import EVENT, Kind
+from kernels.signals._quotes import quotes_after
+from kernels.signals._state import INDICATORS, QUOTES, TRADES
 
 FEWEST_ROWS = 4096  # below, the bars are read to and fro until there are so many
-MOST_ROWS = 16384  # above, the later bars are left out: 64 symbols are then 8 MB of prices
+MOST_ROWS = 16384  # above, the later bars are left out: 64 symbols are then 8 MB for each column
 FEWEST_SYMBOLS = 64  # what `parameters_for` asks for; a market of fewer symbols is repeated with other offsets
 _OFFSET_ROWS = 101  # how much further along each repetition of a symbol starts
+NEXT, THREADS = 0, 1
+"""What ``work`` holds: the next column that no thread has taken, and how many threads share the bars."""
+
+
+class Bars(NamedTuple):
+    """Bars of many symbols, float64[rows, symbols] in C order each: time down, symbols across."""
+
+    high: np.ndarray
+    low: np.ndarray
+    close: np.ndarray
+    volume: np.ndarray
+    bid_price: np.ndarray  # the best at the end of the bar; NaN where the side is empty
+    bid_size: np.ndarray
+    ask_price: np.ndarray
+    ask_size: np.ndarray
+    work: np.ndarray  # int64[8], a cache line that the threads of a divided run share
+
+
+def make_bars(close: np.ndarray, **columns: np.ndarray) -> Bars:
+    """Return bars of `close`, float64[rows, symbols] or [rows], and what is given of the other columns of `Bars`.
+
+    Without them high and low are the close, volumes are 1, prices of the book NaN and its sizes 0. What is in C order
+    already is not copied, so columns may share memory: the kernel only reads them. Raises ValueError for shapes that
+    differ and for a column that bars do not have.
+    """
+    known = {"close": close, **columns}
+    if strange := set(known) - {*TRADES, *QUOTES}:
+        raise ValueError(f"signals: bars have {', '.join(TRADES + QUOTES)}, and no {', '.join(sorted(strange))}")
+    whole = {name: np.ascontiguousarray(column, np.float64) for name, column in known.items()}
+    whole = {name: column.reshape(len(column), -1) for name, column in whole.items()}
+    shape = whole["close"].shape
+    if any(column.shape != shape for column in whole.values()):
+        raise ValueError("signals: all columns of bars must have the shape of close")
+    empty, nothing = np.full(shape, np.nan), np.zeros(shape)
+    usual = {
+        **dict.fromkeys(("high", "low"), whole["close"]),
+        **dict.fromkeys(("bid_price", "ask_price"), empty),
+        **dict.fromkeys(("bid_size", "ask_size"), nothing),
+        "volume": np.ones(shape),
+    }
+    return Bars(**{**usual, **whole}, work=_alone())
+
+
+def _alone() -> np.ndarray:
+    work = aligned(8, np.int64)
+    work[THREADS] = 1
+    return work
+
+
+def divide(bars: Bars, out: np.ndarray, parameters: Mapping[str, int]) -> list[tuple[Bars, np.ndarray]]:
+    """Return what each thread gets: the same bars and output, with one counter of the columns that are taken."""
+    threads = parameters["threads"]
+    if threads == 1:
+        return [(bars, out)]
+    shared = aligned(8, np.int64)
+    shared[THREADS] = threads
+    return [(bars._replace(work=shared), out)] * threads
 
 
 def parameters_for(events: np.ndarray) -> dict[str, int]:
@@ -21,54 +81,67 @@ def parameters_for(events: np.ndarray) -> dict[str, int]:
     return {"symbols": max(own, FEWEST_SYMBOLS)}
 
 
-def prepare(events: np.ndarray, parameters: Mapping[str, int]) -> np.ndarray:
-    """Return bars of last prices, float64[rows, symbols] in C order, in ticks: time down, symbols across.
+def prepare(events: np.ndarray, parameters: Mapping[str, int]) -> Bars:
+    """Return the bars of `events`, prices in ticks.
 
-    A bar ends when the market has had as many executions and trades as it has symbols; a symbol's price in it is that
-    of its last one, else the price before; until its first bar, that bar's price; without any, NaN. Events without a
-    price are left out. The bars are read to and fro until there are 4,096, and at most 16,384 are kept. Where the
-    kernel has more symbols than the events, symbol s shows symbol ``s % n`` from a later bar on.
+    A bar ends when the market has had as many executions and trades as it has symbols. A symbol's high, low, close and
+    volume in it are those of its own; without any, all prices are the close before and the volume is 0; until its first
+    bar, that bar's close; where it never trades, NaN. Its best bid and offer are those after the bar's last execution.
+    Executions without a price are left out. The bars are read to and fro until there are 4,096, and at most 16,384 are
+    kept. Where the kernel has more symbols than the events, symbol s shows symbol ``s % n`` from a later bar on.
 
     Raises ValueError for what is no EVENT array, for events of more symbols than that, and for events without a trade.
     """
     if not isinstance(events, np.ndarray) or events.dtype != EVENT or events.ndim != 1:
         raise ValueError("signals: events must be a one-dimensional array of kernels.messages.EVENT")
     kinds = events["kind"]
-    trades = events[((kinds == Kind.EXECUTE) | (kinds == Kind.TRADE)) & (events["price_ticks"] > 0)]
-    if not trades.size:
+    traded = np.flatnonzero(((kinds == Kind.EXECUTE) | (kinds == Kind.TRADE)) & (events["price_ticks"] > 0))
+    if not traded.size:
         raise ValueError("signals: these events have no execution or trade with a price: use a workload with trading")
     own, symbols = int(events["symbol"].max()) + 1, parameters["symbols"]
     if own > symbols:
         raise ValueError(
             f"signals: the events have {own} symbols and the kernel {symbols}: build it with symbols={own}"
         )
-    bars = _last_prices(trades, own)
-    rows = min(max(len(bars), FEWEST_ROWS), MOST_ROWS)
+    traded = traded[: MOST_ROWS * own]
+    bar = np.arange(traded.size) // own
+    last = np.append(np.flatnonzero(np.diff(bar)), traded.size - 1)
+    columns = (*_trades(events[traded], bar, own), *quotes_after(events, traded[last], own))
+    rows = min(max(len(last), FEWEST_ROWS), MOST_ROWS)
     column = np.arange(symbols)
     moment = np.arange(rows)[:, np.newaxis] + _OFFSET_ROWS * (column // own)
-    turn = moment % (2 * len(bars))
-    return np.ascontiguousarray(bars[np.minimum(turn, 2 * len(bars) - 1 - turn), column % own])
+    turn = moment % (2 * len(last))
+    turn, column = np.minimum(turn, 2 * len(last) - 1 - turn), column % own
+    return Bars(*[np.ascontiguousarray(each[turn, column]) for each in columns], _alone())
 
 
-def _last_prices(trades: np.ndarray, symbols: int) -> np.ndarray:
-    """Return float64[bars, symbols]: the last price of each symbol in each bar, held where it has none."""
-    row = np.arange(trades.size) // symbols
-    bars = np.full((int(row[-1]) + 1, symbols), np.nan)
-    bars[row, trades["symbol"]] = trades["price_ticks"]  # of several, NumPy keeps the last
-    known = ~np.isnan(bars)
-    latest = np.maximum.accumulate(np.where(known, np.arange(len(bars))[:, np.newaxis], -1), axis=0)
+def _trades(trades: np.ndarray, bar: np.ndarray, symbols: int) -> tuple[np.ndarray, ...]:
+    """Return high, low, close and volume, float64[bars, symbols], of `trades` whose bars are numbered in `bar`."""
+    shape, at = (int(bar[-1]) + 1, symbols), (bar, trades["symbol"])
+    price = trades["price_ticks"].astype(np.float64)
+    close, high, low, volume = np.full(shape, np.nan), np.full(shape, -np.inf), np.full(shape, np.inf), np.zeros(shape)
+    close[at] = price  # of several, NumPy keeps the last
+    np.maximum.at(high, at, price)
+    np.minimum.at(low, at, price)
+    np.add.at(volume, at, trades["size"].astype(np.float64))
+    known = ~np.isnan(close)
+    latest = np.maximum.accumulate(np.where(known, np.arange(len(close))[:, np.newaxis], -1), axis=0)
     latest = np.where(latest < 0, np.argmax(known, axis=0), latest)
-    return np.take_along_axis(bars, latest, axis=0)
+    close = np.take_along_axis(close, latest, axis=0)
+    return np.where(known, high, close), np.where(known, low, close), close, volume
 
 
-def output(prices: Any, parameters: Mapping[str, int]) -> np.ndarray:
-    """Return the array for what the variants compute of `prices`: float64[2, rows, symbols], SMA and EMA.
+def output(bars: Any, parameters: Mapping[str, int]) -> np.ndarray:
+    """Return the array for what the variants compute of `bars`: float64[lines, rows, symbols].
 
-    Raises ValueError when `prices` is not float64[rows, symbols] in C order.
+    Raises ValueError when `bars` are no `Bars` of float64[rows, symbols] in C order, all of one shape.
     """
     symbols = parameters["symbols"]
-    fits = isinstance(prices, np.ndarray) and prices.dtype == np.float64 and prices.ndim == 2
-    if not fits or not prices.flags.c_contiguous or prices.shape[1] != symbols:
-        found = f"{prices.dtype}{list(prices.shape)}" if isinstance(prices, np.ndarray) else type(prices).__name__
-        raise ValueError(f"signals: prices must be float64[rows, {symbols}] in C order, not {found}")
-    return np.empty((2, *prices.shape))
+    if not isinstance(bars, Bars):
+        raise ValueError(f"signals: the input must be kernels.signals.Bars or events, not {type(bars).__name__}")
+    for name, column in zip(TRADES + QUOTES, bars, strict=False):
+        fits = isinstance(column, np.ndarray) and column.dtype == np.float64 and column.ndim == 2
+        if not fits or not column.flags.c_contiguous or column.shape != (*np.shape(bars.close)[:1], symbols):
+            found = f"{column.dtype}{list(column.shape)}" if isinstance(column, np.ndarray) else type(column).__name__
+            raise ValueError(f"signals: {name} must be float64[rows, {symbols}] in C order, not {found}")
+    return np.empty((len(INDICATORS[parameters["indicator"]].lines), *bars.close.shape))

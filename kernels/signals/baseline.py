@@ -1,117 +1,110 @@
-"""The signals that a competent engineer writes first: one record for each symbol, a running sum, plain loops."""
+"""The signals that a competent engineer writes first: one record for each symbol, running sums, plain loops."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 
 from kernels._jit import kernel_jit
 from kernels.catalog import Canonical, Variant
+from kernels.machine.locks import mutex_lock, mutex_unlock, new_mutex
 from kernels.probe import start, stop
-from kernels.signals import _state
-from kernels.signals._state import COUNT, EMA, FIELDS, FRESH, SUM
+from kernels.signals import _records_book, _records_recursive, _records_windowed, _state
+from kernels.signals._bars import NEXT, THREADS
+from kernels.signals._records import COUNT, Records, columns, plan_of, plans, take
 
-_RING = len(FIELDS)  # where a record's last prices begin
-
-
-class BaselineState(NamedTuple):
-    """An array of structs."""
-
-    records: np.ndarray  # float64[symbols, fields + window]: a symbol's fields, then its last prices as a ring
-    bars: np.ndarray  # int64[1], how many came
+_FAMILIES = (_records_book, _records_recursive, _records_windowed)  # each announces its indicators in `plans`
+_TAKEN = 8  # symbols that a thread takes at a time: one cache line of each row of the output
 
 
-def allocate(parameters: Mapping[str, int]) -> BaselineState:
-    """Return the state before the first bar."""
-    return BaselineState(
-        records=np.zeros((parameters["symbols"], _RING + parameters["window"])),
-        bars=np.zeros(1, np.int64),
+def allocate(parameters: Mapping[str, int]) -> Records:
+    """Return the state before the first bar; its class says which indicator it is of."""
+    window = parameters["window"]
+    kind, plan = plans[_state.NAMES[parameters["indicator"]]]
+    width = plan.rings_at + window * len(plan.indicator.rings)
+    return kind(
+        records=np.zeros((parameters["symbols"], width)),
+        window=np.array([window], np.int64),
+        lock=new_mutex(),
     )
 
 
-def reset(state: BaselineState) -> None:
+def reset(state: Records) -> None:
     """Forget every bar."""
-    for array in state:
-        array[:] = 0
+    state.records[:] = 0
 
 
-@kernel_jit(_nrt=False, forceinline=True)
-def average(record, price, place, window, inverse):
-    """Take `price` into the sum over the window; return the simple average. `place` is where the ring stands.
+@kernel_jit(forceinline=True, _nrt=False)
+def update(state, symbol, high, low, close, volume):
+    """Take in one tick of one symbol; return the first line of the indicator, NaN until it has started.
 
-    A running sum alone drifts by a rounding error a bar. `FRESH` adds up the prices since the ring began anew, and
-    takes the sum's place when it holds them all: no sum is older than two windows, and no bar costs more than another.
+    For an indicator of the book the four numbers are the best bid's price and size and the best ask's. For compiled
+    code; from Python a call costs more than the work. It may be mixed with `replay`.
     """
-    if place == 0:
-        record[FRESH] = 0.0
-    record[FRESH] += price
-    if place == window - 1:
-        record[SUM] = record[FRESH]
-    elif record[COUNT] > window:
-        record[SUM] += price - record[_RING + place]
-    else:
-        record[SUM] += price
-    record[_RING + place] = price
-    return record[SUM] * inverse if record[COUNT] >= window else np.nan
+    return take(state, state.records[symbol], state.window[0], (high, low, close, volume))[0]
 
 
-@kernel_jit(_nrt=False, forceinline=True)
-def exponential(record, price, simple, window, alpha):
-    """Take `price` into the exponential average, which starts with the simple one; return it."""
-    if record[COUNT] > window:
-        record[EMA] += alpha * (price - record[EMA])
-    else:
-        record[EMA] = simple  # NaN until the window is full
-    return record[EMA]
+@kernel_jit(inner=True, _nrt=False)
+def replay_symbols(state, bars, out, begin, first, end, probe):
+    """Take in the bars from number `begin` on of the symbols ``first .. end - 1``, row by row."""
+    a, b, c, d = columns(bars, state)
+    window = state.window[0]
+    for row in range(begin, a.shape[0]):
+        stamp = start(probe)
+        for symbol in range(first, end):
+            bar = a[row, symbol], b[row, symbol], c[row, symbol], d[row, symbol]
+            lines = take(state, state.records[symbol], window, bar)
+            for line in range(len(lines)):
+                out[line, row, symbol] = lines[line]
+        stop(probe, stamp)
 
 
 @kernel_jit(_nrt=False)
-def replay(state, prices, out, begin, probe):
-    """Take in the bars ``prices[begin:]`` and write both averages of each into `out`; return the number of bars.
+def replay(state, bars, out, begin, probe):
+    """Take in the bars from number `begin` on and write the indicator after each into `out`; return how many there are.
 
-    `prices` is float64[rows, symbols] in C order, `out` float64[2, rows, symbols].
+    `bars` is `kernels.signals.Bars`, `out` float64[lines, rows, symbols]. Several threads take symbols under a mutex.
     """
-    symbols, window = state.records.shape[0], state.records.shape[1] - _RING
-    if prices.shape[1] != symbols:
-        raise ValueError("signals: prices must have as many columns as the state has symbols")
-    inverse, alpha = 1.0 / window, 2.0 / (window + 1)
-    place = state.bars[0] % window
-    for row in range(begin, prices.shape[0]):
-        stamp = start(probe)
-        for symbol in range(symbols):
-            price, record = prices[row, symbol], state.records[symbol]
-            if price - price == 0.0:  # neither NaN nor infinite
-                record[COUNT] += 1.0
-                simple = average(record, price, place, window, inverse)
-                out[0, row, symbol] = simple
-                out[1, row, symbol] = exponential(record, price, simple, window, alpha)
-            else:
-                record[COUNT], record[SUM], record[FRESH], record[EMA] = 0.0, 0.0, 0.0, np.nan
-                record[_RING + place] = 0.0
-                out[0, row, symbol] = np.nan
-                out[1, row, symbol] = np.nan
-        state.bars[0] += 1
-        place = place + 1 if place < window - 1 else 0
-        stop(probe, stamp)
-    return prices.shape[0]
+    symbols = state.records.shape[0]
+    if bars.close.shape[1] != symbols:
+        raise ValueError("signals: bars must have as many columns as the state has symbols")
+    if bars.work[THREADS] == 1:
+        replay_symbols(state, bars, out, begin, 0, symbols, probe)
+        return bars.close.shape[0]
+    while True:
+        mutex_lock(state.lock)
+        first = bars.work[NEXT]
+        bars.work[NEXT] = first + _TAKEN
+        mutex_unlock(state.lock)
+        if first >= symbols:
+            return bars.close.shape[0]
+        replay_symbols(state, bars, out, begin, first, min(first + _TAKEN, symbols), probe)
 
 
-def export_state(state: BaselineState) -> Canonical:
-    """Return the canonical form: the fields by name, float64[symbols]; ``ring``, float64[window, symbols]; ``bars``."""
-    canonical = {name: state.records[:, i].copy() for i, name in enumerate(FIELDS)}
-    return {**canonical, "ring": np.ascontiguousarray(state.records[:, _RING:].T), "bars": state.bars.copy()}
+def export_state(state: Records) -> Canonical:
+    """Return the canonical form (`_state`)."""
+    plan, window = plan_of(state), int(state.window[0])
+    canonical = {name: state.records[:, i].copy() for i, name in enumerate(plan.indicator.fields)}
+    for i, name in enumerate(plan.indicator.rings):
+        at = plan.rings_at + i * window
+        place = state.records[:, COUNT + 1].astype(np.int64)
+        canonical[name] = _state.oldest_first(state.records[:, at : at + window].T, place, canonical["count"])
+    return canonical
 
 
-def import_state(state: BaselineState, canonical: Canonical) -> BaselineState:
+def import_state(state: Records, canonical: Canonical) -> Records:
     """Replace the content of `state` by `canonical`. Raises ValueError, changing nothing, when it does not fit."""
-    symbols, width = state.records.shape
-    _state.check(canonical, symbols, width - _RING)
-    for i, name in enumerate(FIELDS):
+    plan, window = plan_of(state), int(state.window[0])
+    _state.check(canonical, plan.indicator, len(state.records), window)
+    reset(state)
+    for i, name in enumerate(plan.indicator.fields):
         state.records[:, i] = canonical[name]
-    state.records[:, _RING:] = canonical["ring"].T
-    state.bars[:] = canonical["bars"]
+    for i, name in enumerate(plan.indicator.rings):
+        at = plan.rings_at + i * window
+        state.records[:, at : at + window] = canonical[name].T
+    if plan.rebuild is not None:
+        plan.rebuild(state.records, window)
     return state
 
 

@@ -29,9 +29,11 @@ from kernels.machine.vector import (
 )
 from kernels.probe import start, stop
 from kernels.signals import _state
-from kernels.signals._state import COUNT, EMA, FIELDS, FRESH, SUM
+from kernels.signals._state import INDICATORS, NAMES
 
 LANES = lanes(np.float64)
+FIELDS = ("count", "sum", "fresh", "ema")
+COUNT, SUM, FRESH, EMA = range(len(FIELDS))
 _PADDED_TO = 8  # symbols: a cache line of float64, and the widest vector
 
 
@@ -41,7 +43,7 @@ class SimdState(NamedTuple):
     fields: np.ndarray  # float64[fields, padded symbols]
     ring: np.ndarray  # float64[window, padded symbols], the last prices
     bars: np.ndarray  # int64[1], how many came
-    symbols: np.ndarray  # int64[1]
+    symbols: np.ndarray  # int64[2], symbols and indicator
 
 
 def allocate(parameters: Mapping[str, int]) -> SimdState:
@@ -51,7 +53,7 @@ def allocate(parameters: Mapping[str, int]) -> SimdState:
         fields=aligned((len(FIELDS), padded), np.float64),
         ring=aligned((parameters["window"], padded), np.float64),
         bars=np.zeros(1, np.int64),
-        symbols=np.array([parameters["symbols"]], np.int64),
+        symbols=np.array([parameters["symbols"], parameters["indicator"]], np.int64),
     )
 
 
@@ -100,11 +102,9 @@ def step(state, at, price, place, window, inverse, alpha):
 
 
 @kernel_jit(_nrt=False)
-def replay(state, prices, out, begin, probe):
-    """Take in the bars ``prices[begin:]`` and write both averages of each into `out`; return the number of bars.
-
-    `prices` is float64[rows, symbols] in C order, `out` float64[2, rows, symbols].
-    """
+def replay(state, bars, out, begin, probe):
+    """Take in the bars from number `begin` on and write the average of each into `out`; return the number of bars."""
+    prices, smooth_one = bars.close, state.symbols[1] == 1
     symbols, window = state.symbols[0], state.ring.shape[0]
     if prices.shape[1] != symbols:
         raise ValueError("signals: prices must have as many columns as the state has symbols")
@@ -116,13 +116,11 @@ def replay(state, prices, out, begin, probe):
         stamp = start(probe)
         for at in range(0, whole, LANES):
             simple, smooth = step(state, at, load(prices, (row, at)), place, window, inverse, alpha)
-            store(out, (0, row, at), simple)
-            store(out, (1, row, at), smooth)
+            store(out, (0, row, at), smooth if smooth_one else simple)
         if whole < symbols:
             price = load_masked(prices, (row, whole), rest)
             simple, smooth = step(state, whole, price, place, window, inverse, alpha)
-            store_masked(out, (0, row, whole), simple, rest)
-            store_masked(out, (1, row, whole), smooth, rest)
+            store_masked(out, (0, row, whole), smooth if smooth_one else simple, rest)
         state.bars[0] += 1
         place = place + 1 if place < window - 1 else 0
         stop(probe, stamp)
@@ -130,21 +128,36 @@ def replay(state, prices, out, begin, probe):
 
 
 def export_state(state: SimdState) -> Canonical:
-    """Return the canonical form: the fields by name, float64[symbols]; ``ring``, float64[window, symbols]; ``bars``."""
-    symbols = int(state.symbols[0])
-    canonical = {name: state.fields[i, :symbols].copy() for i, name in enumerate(FIELDS)}
-    return {**canonical, "ring": np.ascontiguousarray(state.ring[:, :symbols]), "bars": state.bars.copy()}
+    """Return the canonical form (see `_state`)."""
+    symbols, window = int(state.symbols[0]), state.ring.shape[0]
+    count = state.fields[COUNT, :symbols].copy()
+    place = np.full(symbols, int(state.bars[0]) % window)
+    ring = _state.oldest_first(state.ring[:, :symbols], place, count)
+    if state.symbols[1] == 0:
+        return {"count": count, "closes": ring}
+    return {"count": count, "ema": np.where(count < window, ring.sum(axis=0), state.fields[EMA, :symbols])}
 
 
 def import_state(state: SimdState, canonical: Canonical) -> SimdState:
     """Replace the content of `state` by `canonical`. Raises ValueError, changing nothing, when it does not fit."""
-    symbols = int(state.symbols[0])
-    _state.check(canonical, symbols, state.ring.shape[0])
-    for i, name in enumerate(FIELDS):
-        state.fields[i, :symbols] = canonical[name]
-    state.ring[:, :symbols] = canonical["ring"]
-    state.bars[:] = canonical["bars"]
+    symbols, window = int(state.symbols[0]), state.ring.shape[0]
+    _state.check(canonical, INDICATORS[int(state.symbols[1])], symbols, window)
+    reset(state)
+    count = state.fields[COUNT, :symbols] = canonical["count"]
+    if state.symbols[1] == 0:
+        state.ring[:, :symbols] = canonical["closes"]
+    else:  # a ring whose newest place holds the sum, as the average needs it once
+        state.ring[-1, :symbols] = np.where(count < window, canonical["ema"], 0.0)
+        state.fields[EMA, :symbols] = np.where(count < window, np.nan, canonical["ema"])
+    state.fields[SUM, :symbols] = state.ring[:, :symbols].sum(axis=0)
     return state
+
+
+def refuses(parameters: Mapping[str, int]) -> str | None:
+    """Return why these parameters are none of this variant, or None."""
+    if parameters["threads"] > 1:
+        return "it is one thread's"
+    return None if NAMES[parameters["indicator"]] in ("sma", "ema") else "it has sma and ema only"
 
 
 VARIANT = Variant(
@@ -157,4 +170,5 @@ VARIANT = Variant(
     export_state=export_state,
     import_state=import_state,
     relative_tolerance=1e-12,
+    refuses=refuses,
 )
