@@ -112,7 +112,7 @@ def prepare(events: np.ndarray, parameters: Mapping[str, int]) -> Bars:
     moment = np.arange(rows)[:, np.newaxis] + _OFFSET_ROWS * (column // own)
     turn = moment % (2 * len(last))
     turn, column = np.minimum(turn, 2 * len(last) - 1 - turn), column % own
-    return Bars(*[np.ascontiguousarray(each[turn, column]) for each in columns], _alone())
+    return Bars._make([*(np.ascontiguousarray(each[turn, column]) for each in columns), _alone()])
 
 
 def _trades(trades: np.ndarray, bar: np.ndarray, symbols: int) -> tuple[np.ndarray, ...]:

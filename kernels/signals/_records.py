@@ -29,6 +29,7 @@ class Records(NamedTuple):
     """An array of structs."""
 
     records: np.ndarray  # float64[symbols, width]
+    whole: np.ndarray  # int64[symbols, width], the same memory: for the places in a record, which are whole numbers
     window: np.ndarray  # int64[1]
     lock: np.ndarray  # a mutex, under which threads take symbols
 
@@ -64,16 +65,16 @@ def plan_of(state: Records) -> Plan:
     return _plan_of[type(state)]
 
 
-def take(state: Any, record: Any, window: Any, bar: Any) -> Any:
+def take(state: Any, record: Any, whole: Any, window: Any, bar: Any) -> Any:
     """Take `bar` into `record`; return the lines as a tuple. Only a name: the class of `state` chooses the body.
 
-    `bar` is ``(high, low, close, volume)``, or ``(bid_price, bid_size, ask_price, ask_size)`` for indicators of the
-    book.
+    `whole` is the same record as int64. `bar` is ``(high, low, close, volume)``, or ``(bid_price, bid_size, ask_price,
+    ask_size)`` for indicators of the book.
     """
 
 
 @overload(take, jit_options=_OPTIONS)
-def _take(state, record, window, bar):
+def _take(state, record, whole, window, bar):
     return _bodies[state.instance_class].py_func if isinstance(state, types.NamedTuple) else None
 
 
@@ -105,5 +106,5 @@ def good(value):
 
 @inlined
 def next_place(place, window):
-    """Return the place of the ring behind `place`, as the float that a record holds."""
-    return float(place + 1 if place < window - 1 else 0)
+    """Return the place of a ring behind `place`."""
+    return place + 1 if place < window - 1 else 0

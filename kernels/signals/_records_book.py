@@ -29,14 +29,14 @@ class Flow(Records):
 
 
 @inlined
-def take_vwap(state, record, window, bar):
+def take_vwap(state, record, whole, window, bar):
     """Take in a bar; return the mean typical price of the last `window`, by volume. Sums as those of the SMA."""
     high, low, close, volume = bar
     if not good(high + low + close + volume):
         forget(record, RINGS)
         return (np.nan,)
     record[COUNT] += 1.0
-    value, place = (high + low + close) / 3.0 * volume, int(record[PLACE])
+    value, place = (high + low + close) / 3.0 * volume, whole[PLACE]
     if place == 0:
         record[FRESH_VALUE], record[FRESH_VOLUME] = 0.0, 0.0
     record[FRESH_VALUE] += value
@@ -50,7 +50,7 @@ def take_vwap(state, record, window, bar):
         record[VALUE] += value
         record[VOLUME] += volume
     record[RINGS + place], record[RINGS + window + place] = value, volume
-    record[PLACE] = next_place(place, window)
+    whole[PLACE] = next_place(place, window)
     there = record[COUNT] >= window and record[VOLUME] != 0.0
     return (record[VALUE] / record[VOLUME] if there else np.nan,)
 
@@ -62,7 +62,7 @@ def rebuild_vwap(records: np.ndarray, window: int) -> None:
 
 
 @inlined
-def take_imbalance(state, record, window, bar):
+def take_imbalance(state, record, whole, window, bar):
     """Take in a bar; return by how much the bid's size exceeds the ask's, as a share of both."""
     bid_size, ask_size = bar[1], bar[3]
     if not good(bid_size + ask_size):
@@ -72,7 +72,7 @@ def take_imbalance(state, record, window, bar):
 
 
 @inlined
-def take_microprice(state, record, window, bar):
+def take_microprice(state, record, whole, window, bar):
     """Take in a bar; return the mean of bid and ask, each weighted by the size of the other."""
     bid, bid_size, ask, ask_size = bar
     if not good(bid + ask + bid_size + ask_size):
@@ -82,7 +82,7 @@ def take_microprice(state, record, window, bar):
 
 
 @inlined
-def take_flow(state, record, window, bar):
+def take_flow(state, record, whole, window, bar):
     """Take in a bar; return what the bid has gained since the one before, less what the ask has gained."""
     bid, bid_size, ask, ask_size = bar
     if not good(bid + ask + bid_size + ask_size):

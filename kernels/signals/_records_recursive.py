@@ -46,7 +46,7 @@ def smoothed(record, field, value, seen, window, weight):
 
 
 @inlined
-def take_ema(state, record, window, bar):
+def take_ema(state, record, whole, window, bar):
     """Take in a bar; return the exponential average of its closes."""
     close = bar[2]
     if not good(close):
@@ -57,7 +57,7 @@ def take_ema(state, record, window, bar):
 
 
 @inlined
-def take_macd(state, record, window, bar):
+def take_macd(state, record, whole, window, bar):
     """Take in a bar; return macd, signal and histogram. The two averages start on the same bar, as in TA-Lib."""
     close = bar[2]
     if not good(close):
@@ -76,7 +76,7 @@ def take_macd(state, record, window, bar):
 
 
 @inlined
-def take_rsi(state, record, window, bar):
+def take_rsi(state, record, whole, window, bar):
     """Take in a bar; return the relative strength index of its closes."""
     close = bar[2]
     if not good(close):
@@ -95,7 +95,7 @@ def take_rsi(state, record, window, bar):
 
 
 @inlined
-def take_atr(state, record, window, bar):
+def take_atr(state, record, whole, window, bar):
     """Take in a bar; return the average true range."""
     high, low, close = bar[0], bar[1], bar[2]
     if not good(high + low + close):

@@ -45,14 +45,14 @@ class Max(Records):
 
 
 @inlined
-def take_sma(state, record, window, bar):
+def take_sma(state, record, whole, window, bar):
     """Take in a bar; return the mean of the last `window` closes."""
     close = bar[2]
     if not good(close):
         forget(record, SMA_RING)
         return (np.nan,)
     record[COUNT] += 1.0
-    place = int(record[PLACE])
+    place, inverse = whole[PLACE], 1.0 / window
     if place == 0:
         record[FRESH] = 0.0
     record[FRESH] += close
@@ -63,18 +63,18 @@ def take_sma(state, record, window, bar):
     else:
         record[SUM] += close
     record[SMA_RING + place] = close
-    record[PLACE] = next_place(place, window)
-    return (record[SUM] / window if record[COUNT] >= window else np.nan,)
+    whole[PLACE] = next_place(place, window)
+    return (record[SUM] * inverse if record[COUNT] >= window else np.nan,)
 
 
 @inlined
-def moments(record, window, close):
+def moments(record, whole, window, close):
     """Take in a close; return mean and standard deviation of the last `window`, NaN until they are there."""
     if not good(close):
         forget(record, STD_RING)
         return np.nan, np.nan
     record[COUNT] += 1.0
-    place = int(record[PLACE])
+    place = whole[PLACE]
     if record[COUNT] == 1.0:
         record[SHIFT] = close
     if place == 0:
@@ -93,29 +93,30 @@ def moments(record, window, close):
         record[TOTAL] += moved
         record[SQUARES] += moved * moved
     record[STD_RING + place] = close
-    record[PLACE] = next_place(place, window)
+    whole[PLACE] = next_place(place, window)
     if record[COUNT] < window:
         return np.nan, np.nan
-    mean = record[TOTAL] / window
-    variance = record[SQUARES] / window - mean * mean
+    inverse = 1.0 / window  # of the loop around: divided once
+    mean = record[TOTAL] * inverse
+    variance = record[SQUARES] * inverse - mean * mean
     return record[SHIFT] + mean, math.sqrt(max(variance, 0.0))
 
 
 @inlined
-def take_std(state, record, window, bar):
+def take_std(state, record, whole, window, bar):
     """Take in a bar; return the standard deviation of the last `window` closes."""
-    return (moments(record, window, bar[2])[1],)
+    return (moments(record, whole, window, bar[2])[1],)
 
 
 @inlined
-def take_bollinger(state, record, window, bar):
+def take_bollinger(state, record, whole, window, bar):
     """Take in a bar; return the upper band, the middle and the lower band."""
-    mean, deviation = moments(record, window, bar[2])
+    mean, deviation = moments(record, whole, window, bar[2])
     return mean + DEVIATIONS * deviation, mean, mean - DEVIATIONS * deviation
 
 
 @inlined
-def extreme(record, window, close, sign):
+def extreme(record, whole, window, close, sign):
     """Take in a close; return ``sign`` times the largest of ``sign`` times the last `window` closes.
 
     The window is searched only when its extreme leaves it, as TA-Lib does.
@@ -124,31 +125,31 @@ def extreme(record, window, close, sign):
         forget(record, EXTREME_RING)
         return np.nan
     record[COUNT] += 1.0
-    place, value = int(record[PLACE]), sign * close
+    place, value = whole[PLACE], sign * close
     record[EXTREME_RING + place] = close
     if record[COUNT] == 1.0 or value >= record[EXTREME]:
-        record[EXTREME], record[EXTREME_PLACE] = value, place
-    elif int(record[EXTREME_PLACE]) == place:
+        record[EXTREME], whole[EXTREME_PLACE] = value, place
+    elif whole[EXTREME_PLACE] == place:
         best, at = value, place
         for i in range(window):
             other = sign * record[EXTREME_RING + i]
             if other > best:
                 best, at = other, i
-        record[EXTREME], record[EXTREME_PLACE] = best, at
-    record[PLACE] = next_place(place, window)
+        record[EXTREME], whole[EXTREME_PLACE] = best, at
+    whole[PLACE] = next_place(place, window)
     return sign * record[EXTREME] if record[COUNT] >= window else np.nan
 
 
 @inlined
-def take_min(state, record, window, bar):
+def take_min(state, record, whole, window, bar):
     """Take in a bar; return the smallest of the last `window` closes."""
-    return (extreme(record, window, bar[2], -1.0),)
+    return (extreme(record, whole, window, bar[2], -1.0),)
 
 
 @inlined
-def take_max(state, record, window, bar):
+def take_max(state, record, whole, window, bar):
     """Take in a bar; return the largest of the last `window` closes."""
-    return (extreme(record, window, bar[2], 1.0),)
+    return (extreme(record, whole, window, bar[2], 1.0),)
 
 
 def _valid(records: np.ndarray, window: int) -> np.ndarray:
@@ -174,7 +175,7 @@ def _rebuild_extremes(records: np.ndarray, window: int, sign: float) -> None:
     newest = window - 1 - np.argmax(ring[:, ::-1], axis=1)
     there = records[:, COUNT] > 0
     records[:, EXTREME] = np.where(there, np.take_along_axis(ring, newest[:, np.newaxis], axis=1)[:, 0], 0.0)
-    records[:, EXTREME_PLACE] = newest
+    records.view(np.int64)[:, EXTREME_PLACE] = newest
 
 
 def rebuild_minima(records: np.ndarray, window: int) -> None:

@@ -23,8 +23,10 @@ def allocate(parameters: Mapping[str, int]) -> Records:
     window = parameters["window"]
     kind, plan = plans[_state.NAMES[parameters["indicator"]]]
     width = plan.rings_at + window * len(plan.indicator.rings)
+    records = np.zeros((parameters["symbols"], width))
     return kind(
-        records=np.zeros((parameters["symbols"], width)),
+        records=records,
+        whole=records.view(np.int64),
         window=np.array([window], np.int64),
         lock=new_mutex(),
     )
@@ -42,7 +44,7 @@ def update(state, symbol, high, low, close, volume):
     For an indicator of the book the four numbers are the best bid's price and size and the best ask's. For compiled
     code; from Python a call costs more than the work. It may be mixed with `replay`.
     """
-    return take(state, state.records[symbol], state.window[0], (high, low, close, volume))[0]
+    return take(state, state.records[symbol], state.whole[symbol], state.window[0], (high, low, close, volume))[0]
 
 
 @kernel_jit(inner=True, _nrt=False)
@@ -54,7 +56,7 @@ def replay_symbols(state, bars, out, begin, first, end, probe):
         stamp = start(probe)
         for symbol in range(first, end):
             bar = a[row, symbol], b[row, symbol], c[row, symbol], d[row, symbol]
-            lines = take(state, state.records[symbol], window, bar)
+            lines = take(state, state.records[symbol], state.whole[symbol], window, bar)
             for line in range(len(lines)):
                 out[line, row, symbol] = lines[line]
         stop(probe, stamp)
@@ -88,8 +90,8 @@ def export_state(state: Records) -> Canonical:
     canonical = {name: state.records[:, i].copy() for i, name in enumerate(plan.indicator.fields)}
     for i, name in enumerate(plan.indicator.rings):
         at = plan.rings_at + i * window
-        place = state.records[:, COUNT + 1].astype(np.int64)
-        canonical[name] = _state.oldest_first(state.records[:, at : at + window].T, place, canonical["count"])
+        ring, place = state.records[:, at : at + window].T, state.whole[:, COUNT + 1]
+        canonical[name] = _state.oldest_first(ring, place, canonical["count"])
     return canonical
 
 
