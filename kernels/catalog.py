@@ -103,7 +103,7 @@ class Variant:
             raise ValueError(f"{self.full_name} cannot run so: {refused}")
         if instrumented and self.peer:
             raise ValueError(f"{self.full_name} is a peer's code and has no probe: measure it without one")
-        probe = make_probe(len(self.kernel.counters), ns_per_tick) if instrumented else None
+        probe = make_probe(len(self.kernel.counters), ns_per_tick, len(self.kernel.stages)) if instrumented else None
         return Instance(self, checked, self.allocate(checked), probe)
 
     def replay(self, instance: Instance, events: Any, out: Any = None) -> Any:
@@ -143,9 +143,9 @@ class Variant:
             functools.partial(self.replay_from, instance.state, share, own, start, probe)
             for (share, own), start, probe in zip(shares, begins, probes, strict=True)
         ]
-        reached, elapsed = run_together(calls)
+        places, elapsed = run_together(calls)
         instance.add_up(probes)
-        if any(place < length for place, length in zip(reached, lengths, strict=True)):
+        if any(place < length for place, length in zip(places, lengths, strict=True)):
             raise RuntimeError(
                 f"{self.full_name} had no room for its input, and cannot grow while {len(shares)} threads use it: "
                 "build it with more room"
@@ -173,6 +173,7 @@ class Kernel:
     count_operations: Callable[[Any], int]  # input -> how many operations it holds
     operations_per_sample: Callable[[Mapping[str, int]], int] = lambda parameters: 1
     budget: str | None = None  # its row in reports/budgets.toml
+    stages: Mapping[str, str] = field(default_factory=dict)  # name: what an operation does there, in their order
     # For a kernel that threads may share: what each of them replays, (input, out), of the types of the whole.
     divide: Callable[[Any, Any, Mapping[str, int]], Sequence[tuple[Any, Any]]] | None = None
 

@@ -32,24 +32,23 @@ class Instance:
         if self.probe is not None:
             clear_probe(self.probe)
 
-    def snapshot(self) -> tuple[np.ndarray, ...]:
+    def snapshot(self) -> tuple[Any, ...]:
         """Return a copy of the state, for `restore` of the same variant. For another variant use `export_state`."""
         self._refuse_peer("snapshot")
-        return tuple(np.copy(array) for array in self.state)
+        copied: tuple[Any, ...] = _copy(self.state)
+        return copied
 
-    def restore(self, snapshot: tuple[np.ndarray, ...]) -> None:
+    def restore(self, snapshot: tuple[Any, ...]) -> None:
         """Put back what `snapshot` returned. The room may have grown meanwhile: the smaller state then comes back."""
         self._refuse_peer("restore")
-        if len(snapshot) != len(self.state):
+        own, saved = _arrays(self.state), _arrays(snapshot)
+        if len(own) != len(saved):
             raise ValueError(f"this snapshot is not of {self.variant.full_name}: use export_state and import_state")
-        if all(array.shape == saved.shape for array, saved in zip(self.state, snapshot, strict=True)):
-            for array, saved in zip(self.state, snapshot, strict=True):
-                np.copyto(array, saved)
-        else:
-            resized = [aligned(saved.shape, saved.dtype) for saved in snapshot]  # as a state that grows or shrinks
-            for array, saved in zip(resized, snapshot, strict=True):
-                np.copyto(array, saved)
-            self.state = type(self.state)(*resized)
+        if any(array.shape != kept.shape for array, kept in zip(own, saved, strict=True)):
+            self.state = _copy(snapshot)  # as a state that grows or shrinks
+            return
+        for array, kept in zip(own, saved, strict=True):
+            np.copyto(array, kept)
 
     def export_state(self) -> Canonical:
         """Return the content in the kernel's canonical form, which every variant of the kernel reads."""
@@ -69,12 +68,22 @@ class Instance:
             return {}
         return {name: int(self.probe.counters[i]) for i, name in enumerate(self.variant.kernel.counters)}
 
+    def stages(self) -> dict[str, np.ndarray]:
+        """Return the latencies of each stage that the probe recorded, HDR counts by name; empty without a probe."""
+        if self.probe is None:
+            return {}
+        return dict(zip(self.variant.kernel.stages, self.probe.stages, strict=True))
+
     def probes(self, threads: int) -> Sequence[Probe | None]:
         """Return an empty probe for each thread, of the kind of this one's; None for each without."""
         if self.probe is None:
             return [None] * threads
         return [
-            Probe(np.zeros_like(self.probe.histogram), np.zeros_like(self.probe.counters), self.probe.scale)
+            self.probe._replace(
+                histogram=np.zeros_like(self.probe.histogram),
+                counters=np.zeros_like(self.probe.counters),
+                stages=np.zeros_like(self.probe.stages),
+            )
             for _ in range(threads)
         ]
 
@@ -84,7 +93,22 @@ class Instance:
             if probe is not None and self.probe is not None:
                 self.probe.histogram[:] += probe.histogram
                 self.probe.counters[:] += probe.counters
+                self.probe.stages[:] += probe.stages
 
     def _refuse_peer(self, action: str) -> None:
         if self.variant.peer:
             raise ValueError(f"{self.variant.full_name} is a peer's code and has no {action}")
+
+
+def _arrays(state: Any) -> list[np.ndarray]:
+    """Return the arrays of a state, those of states inside it included."""
+    return [state] if isinstance(state, np.ndarray) else [array for part in state for array in _arrays(part)]
+
+
+def _copy(state: Any) -> Any:
+    """Return a state of the same class with copies of the arrays, each at the start of a cache line."""
+    if not isinstance(state, np.ndarray):
+        return type(state)(*map(_copy, state))
+    copied = aligned(state.shape, state.dtype)
+    np.copyto(copied, state)
+    return copied

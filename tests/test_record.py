@@ -30,9 +30,15 @@ def test_a_record_comes_back_as_it_was():
     assert record.from_json(RUN.to_json()) == RUN
 
 
+def test_a_record_of_the_first_version_is_read():
+    older = json.loads(RUN.to_json())
+    older["schema"] = "workbench/run/1"
+    assert record.from_json(json.dumps(older)) == RUN
+
+
 def test_the_envelope_is_the_documented_one():
     told = json.loads(RUN.to_json())
-    assert told["schema"] == "workbench/run/1"
+    assert told["schema"] == "workbench/run/2"
     assert {"machine", "results"} <= set(told)
     assert {"kernel", "variant", "metric", "statistic", "unit", "value", "low", "high", "samples"} <= set(
         told["results"][0]

@@ -16,8 +16,6 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-VERSION = 1
-
 
 class Frozen(BaseModel):
     """A part of a record."""
@@ -98,6 +96,7 @@ class Side(Frozen):
     elapsed_ns: int = Field(ge=0, description="whole run without a probe")
     probed_elapsed_ns: int | None = Field(None, ge=0, description="the same run with the probe compiled in")
     histogram: str | None = Field(None, description="latencies of an instrumented run, HdrHistogram V2, base64")
+    stages: dict[str, str] = Field(default_factory=dict, description="latencies of each stage, as `histogram`")
     counters: dict[str, int] = Field(default_factory=dict)
     noise: Noise = Noise()
 
@@ -178,6 +177,7 @@ class Record(Frozen):
     """What is stored: a kind, a version, a machine, a time."""
 
     kind: ClassVar[str]
+    version: ClassVar[int] = 1
     schema_name: str = Field(default="", alias="schema")
     record_id: str = Field(default_factory=lambda: uuid.uuid4().hex)
     created: datetime.datetime = Field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
@@ -187,8 +187,9 @@ class Record(Frozen):
 
     def model_post_init(self, context: Any) -> None:
         """Fill the schema in, or refuse one of another kind or version."""
-        expected = f"workbench/{self.kind}/{VERSION}"
-        if not self.schema_name:
+        expected = f"workbench/{self.kind}/{self.version}"
+        older = [f"workbench/{self.kind}/{version}" for version in range(1, self.version)]
+        if not self.schema_name or self.schema_name in older:  # what came later has a default for older records
             object.__setattr__(self, "schema_name", expected)
         elif self.schema_name != expected:
             raise ValueError(f"schema {self.schema_name!r} is not {expected!r}")
@@ -202,11 +203,13 @@ class Run(Record):
     """Some variants measured, interleaved, on one workload."""
 
     kind: ClassVar[str] = "run"
+    version: ClassVar[int] = 2  # 2: the latencies of stages, notes
     workload: Workload
     parameters: dict[str, dict[str, int]] = Field(default_factory=dict, description="by kernel")
     results: list[Result]
     comparisons: list[Comparison] = Field(default_factory=list)
     replicates: list[Replicate] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list, description="what was left out, and why; what to know")
     duration_s: float = Field(0.0, ge=0)
 
 
@@ -239,9 +242,10 @@ def from_json(text: str | bytes, where: str = "record") -> Record:
     parts = schema.split("/") if isinstance(schema, str) else []
     if len(parts) != 3 or parts[0] != "workbench" or parts[1] not in RECORDS:
         kinds = ", ".join(RECORDS)
-        raise RecordError(f"{where} has schema {schema!r}: expected workbench/KIND/{VERSION} with KIND of {kinds}")
-    if parts[2] != str(VERSION):
-        raise RecordError(f"{where} has version {parts[2]} of {parts[1]}, this program reads {VERSION}: update it")
+        raise RecordError(f"{where} has schema {schema!r}: expected workbench/KIND/VERSION with KIND of {kinds}")
+    newest = RECORDS[parts[1]].version
+    if parts[2] not in map(str, range(1, newest + 1)):
+        raise RecordError(f"{where} has version {parts[2]} of {parts[1]}, this program reads {newest}: update it")
     try:
         return RECORDS[parts[1]].model_validate(raw)
     except ValidationError as error:

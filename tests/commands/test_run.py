@@ -78,7 +78,7 @@ def test_another_process_writes_to_the_store_meanwhile(toy):
 def test_json_is_the_record_and_nothing_else(toy):
     result = invoke("toy/doubled", *toy, "--json", "--no-save")
     printed = json.loads(result.stdout)
-    assert printed["schema"] == "workbench/run/1"
+    assert printed["schema"] == "workbench/run/2"
     assert {row["variant"] for row in printed["results"]} == {"doubled"}
     assert isinstance(record.from_json(result.stdout), record.Run)
     assert open_store().runs("toy") == []

@@ -50,6 +50,7 @@ def make_request(
 ) -> Request:
     """Return what a person asked for, checked as far as it can be without importing a kernel. Raises InputError."""
     from workbench.measure.driver import Request
+    from workbench.measure.job import read_setting
 
     if workload is not None and input_file is not None:
         raise InputError("--workload and --input both name the data: give one of them")
@@ -66,17 +67,6 @@ def make_request(
         parameters=dict(read_setting(text) for text in parameters),
         memory=memory,
     )
-
-
-def read_setting(text: str) -> tuple[str, int | str]:
-    """Return what ``NAME=VALUE`` says: a whole number, or the name of one. Raises InputError where it is neither."""
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise InputError(f"-P {text} is not NAME=VALUE: write it as -P symbols=64")
-    try:
-        return name, int(value)
-    except ValueError:
-        return name, value
 
 
 def amount(value: float, unit: str) -> str:

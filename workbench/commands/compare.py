@@ -20,7 +20,8 @@ STATISTICS = {"throughput": "mean", "p50": "p50", "p99": "p99", "p999": "p999"}
 
 @click.command("compare")
 @click.argument("a")
-@click.argument("b")
+@click.argument("b", required=False)
+@click.option("--peers", is_flag=True, help="Compare A, a kernel or a variant, with every peer that can run here.")
 @click.option("-k", "--kernel", help="The kernel, when A and B name only variants.")
 @click.option(
     "--on",
@@ -34,7 +35,8 @@ STATISTICS = {"throughput": "mean", "p50": "p50", "p99": "p99", "p999": "p999"}
 @measuring_options
 def command(
     a: str,
-    b: str,
+    b: str | None,
+    peers: bool,
     kernel: str | None,
     statistics: tuple[str, ...],
     readers: int | None,
@@ -47,13 +49,19 @@ def command(
     A and B are KERNEL/VARIANT, or VARIANT with -k, or both @NAME of a saved baseline. Baselines were measured at
     different times: their comparison is labelled so, and ENVIRONMENT INVALID (exit 5) when the machines differ. With
     --readers, B's writer is judged against A's while other threads read both, and what reading costs each is told.
+    With --peers, A alone is named and stands beside other people's code for the same work: no verdict, exit 0.
 
     \b
     workbench compare order_book/baseline order_book/ladder
     workbench compare baseline ladder -k order_book --on p99
     workbench compare order_book/baseline order_book/lock_free --readers 1 --read-rate 1000000
+    workbench compare signals/simd --peers -P indicator=rsi
     workbench compare @monday @tuesday
     """
+    if peers:
+        return _compare_peers(a, b, kernel, readers, as_json, options)
+    if b is None:
+        raise InputError(f"{a} is compared with nothing: name a second variant, or give --peers")
     if read_rate is not None and readers is None:
         raise InputError("--read-rate is the rate of readers: give --readers too")
     if readers is not None and a.startswith("@"):
@@ -69,6 +77,17 @@ def command(
 
         return _exit_code(compare_beside(first, second, readers, read_rate, as_json, options), statistics)
     return _compare_variants(first, second, statistics, as_json, options)
+
+
+def _compare_peers(
+    a: str, b: str | None, kernel: str | None, readers: int | None, as_json: bool, options: dict[str, Any]
+) -> int:
+    from workbench.commands._peers import compare_with_peers
+
+    if b is not None or readers is not None or a.startswith("@"):
+        raise InputError("--peers takes one kernel or variant, and no readers or baselines: leave the rest away")
+    compare_with_peers(a if kernel is None or "/" in a else f"{kernel}/{a}", as_json, options)
+    return Exit.FINE
 
 
 def _check_names(a: str, b: str) -> None:

@@ -62,8 +62,8 @@ def cache(variant: str, out: Path | None, as_json: bool, **data: Any) -> None:
 def workload_options(workload: str | None, input_file: Path | None, parameters: tuple[str, ...]) -> dict[str, Any]:
     """Return the keyword arguments of `workbench.profile` for the shared options. Raises InputError."""
     from workbench import workloads
-    from workbench.commands._measuring import read_setting
     from workbench.errors import InputError
+    from workbench.measure.job import read_setting
 
     if workload is not None and input_file is not None:
         raise InputError("--workload and --input both name the data: give one of them")

@@ -14,7 +14,7 @@ from workbench.measure.comparison import Comparison
 from workbench.measure.driver import Measurement, Request
 from workbench.measure.progress import Progress, choose_progress
 from workbench.measure.results import not_compared
-from workbench.measure.runs import build_run
+from workbench.measure.runs import build_run, peer_pairs
 
 if TYPE_CHECKING:
     from kernels import Kernel
@@ -27,17 +27,19 @@ def measure(
     *,
     replicates: int = policy.REPLICATES,
     seconds: float = policy.SECONDS,
-    parameters: Mapping[str, int] | None = None,
+    parameters: Mapping[str, int | str] | None = None,
     progress: Progress | None = None,
     pairs: Sequence[tuple[str, str]] | None = None,
     memory: bool = True,
+    peers: bool = False,
 ) -> record.Run:
     """Measure `variants` (None: all that can run here) of `kernel`, interleaved, in fresh pinned processes.
 
     `workload` is a name or path, a loaded workload, an EVENT array, or None for the default. `seconds` are spent on the
     blocks, over all `replicates`; starting and compiling come on top. A user's kernel must lie in a package that can be
     imported, because it is measured in other processes. Every variant is compared with the first and with its parent,
-    unless `pairs` of variants say otherwise. With `memory`, each variant runs once more in a process of its own, for
+    unless `pairs` of variants say otherwise; with `peers`, every peer that can run here is measured too, and each
+    variant compared with each of them. With `memory`, each variant runs once more in a process of its own, for
     what it takes there. Returns the record; nothing is stored. Raises InputError for what cannot be measured,
     WorkbenchError when a process fails.
     """
@@ -52,9 +54,12 @@ def measure(
             paths=[path for path in sys.path if path] if modules else [],
             parameters=dict(parameters or {}),
             memory=memory,
+            peers=peers,
             **_workload(workload, Path(folder)),
         )
         report = Measurement(request, choose_progress() if progress is None else progress).run()
+    if peers:
+        return build_run(report, peer_pairs(report.outcomes[0].chosen))
     wanted = None if pairs is None else [(f"{name}/{a}", f"{name}/{b}") for a, b in pairs]
     return build_run(report, wanted)
 

@@ -12,7 +12,7 @@ import gc
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -149,7 +149,7 @@ def run_block(subjects: Sequence[Subject], plan: Plan, replicate: int, index: in
         latencies = [_latencies(subjects[i], plan.repeats) for i in order]
     sides = []
     together = zip(order, timed, latencies, strict=True)
-    for place, (i, (elapsed, noise), (probed, histogram, counters)) in enumerate(together):
+    for place, (i, (elapsed, noise), probed) in enumerate(together):
         operations = subjects[i].variant.kernel.count_operations(subjects[i].events) * plan.repeats
         sides.append(
             record.Side(
@@ -157,9 +157,10 @@ def run_block(subjects: Sequence[Subject], plan: Plan, replicate: int, index: in
                 place=place,
                 operations=operations,
                 elapsed_ns=elapsed,
-                probed_elapsed_ns=probed,
-                histogram=None if histogram is None else histogram.encode(),
-                counters=counters,
+                probed_elapsed_ns=probed.elapsed_ns,
+                histogram=probed.histogram,
+                stages=probed.stages,
+                counters=probed.counters,
                 noise=noise,
             )
         )
@@ -172,20 +173,34 @@ def _timed_side(subject: Subject, repeats: int) -> tuple[int, record.Noise]:
     return elapsed, noise_between(before, read_disturbance())
 
 
-def _latencies(subject: Subject, repeats: int) -> tuple[int | None, Histogram | None, dict[str, int]]:
+@dataclass(eq=False)
+class Latencies:
+    """What the runs with a probe recorded; nothing for what has none."""
+
+    elapsed_ns: int | None = None
+    histogram: str | None = None  # encoded
+    stages: dict[str, str] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+def _latencies(subject: Subject, repeats: int) -> Latencies:
     """Replay with the probe compiled in; a reset clears the probe, so its counts are added up here."""
     instance = subject.probed
     if instance is None or instance.probe is None:
-        return None, None, {}
+        return Latencies()
     elapsed = 0
     counts = np.zeros_like(instance.probe.histogram)
+    stages: dict[str, Any] = {}
     counters: dict[str, int] = {}
     for _ in range(repeats):
         elapsed += replay_once(subject, instance)
         counts += instance.probe.histogram
+        for name, histogram in instance.stages().items():
+            stages[name] = stages.get(name, 0) + histogram
         for name, value in instance.counters().items():
             counters[name] = counters.get(name, 0) + value
-    return elapsed, Histogram(counts, HIGHEST_NS), counters
+    encoded = {name: Histogram(histogram, HIGHEST_NS).encode() for name, histogram in stages.items()}
+    return Latencies(elapsed, Histogram(counts, HIGHEST_NS).encode(), encoded, counters)
 
 
 @contextlib.contextmanager

@@ -38,6 +38,7 @@ class Request:
     input_file: str | None = None
     description: Any = None  # a record.Workload, when the input file holds an array that was in memory
     parameters: dict[str, int | str] = field(default_factory=dict)
+    peers: bool = False  # whether every peer of the kernels that can run here is measured as well
     memory: bool = False  # whether the memory of each variant is looked at as well, in a process of its own
 
     def __post_init__(self) -> None:
@@ -50,7 +51,7 @@ class Request:
 
     def setting(self, **changes: Any) -> dict[str, Any]:
         """Return the fields of a `workbench.measure.job.Setting`, with `changes`."""
-        names = ("selectors", "modules", "paths", "workload", "input_file", "description", "parameters")
+        names = ("selectors", "modules", "paths", "workload", "input_file", "description", "parameters", "peers")
         return {**{name: getattr(self, name) for name in names}, **changes}
 
 
@@ -218,7 +219,7 @@ class Measurement:
         """Run a helper for each errand (a variant's full name, more fields), as many at once as there are cores."""
         from workbench.measure.job import Errand
 
-        waiting = [Errand(**self._request.setting(selectors=[name], **fields)) for name, fields in errands]
+        waiting = [Errand(**self._request.setting(selectors=[name], peers=False, **fields)) for name, fields in errands]
         total = len(waiting)
         running: list[Child] = []
         names: dict[Child, str] = {}

@@ -5,6 +5,18 @@ from __future__ import annotations
 from pydantic import Field
 
 from workbench import record
+from workbench.errors import InputError
+
+
+def read_setting(text: str) -> tuple[str, int | str]:
+    """Return what ``NAME=VALUE`` says: a whole number, or the name of one. Raises InputError where it is neither."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise InputError(f"{text} is not NAME=VALUE: write it as symbols=64")
+    try:
+        return name, int(value)
+    except ValueError:
+        return name, value
 
 
 class Share(record.Frozen):
@@ -24,6 +36,7 @@ class Setting(record.Frozen):
     input_file: str | None = None
     description: record.Workload | None = Field(None, description="of an input file that holds an array in memory")
     parameters: dict[str, int | str] = Field(default_factory=dict, description="a name for what has names")
+    peers: bool = Field(False, description="also every peer of those kernels that can run here")
 
 
 class Job(Setting):

@@ -94,8 +94,10 @@ def resident_bytes() -> int:
 
 
 def bytes_of(state: Any) -> int:
-    """Return the bytes of the arrays of a state."""
-    return sum(array.nbytes for array in state if isinstance(array, np.ndarray))
+    """Return the bytes of the arrays of a state, those of states inside it included."""
+    if isinstance(state, tuple):
+        return sum(bytes_of(part) for part in state)
+    return state.nbytes if isinstance(state, np.ndarray) else 0
 
 
 if __name__ == "__main__":

@@ -87,6 +87,14 @@ def find_variants(setting: Setting) -> tuple[dict[Kernel, list[Variant]], list[s
                 notes.append(f"{variant.full_name} was left out: {reason}")
             elif variant not in group:
                 group.append(variant)
+    if setting.peers:
+        for kernel, group in chosen.items():
+            for variant in (each for each in kernel.variants.values() if each.peer and each not in group):
+                reason = variant.missing()
+                if reason:
+                    notes.append(f"{variant.full_name} was left out: {reason}")
+                else:
+                    group.append(variant)
     for kernel, group in chosen.items():
         group.sort(key=list(kernel.variants.values()).index)
         if not group:

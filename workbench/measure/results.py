@@ -34,10 +34,12 @@ def _decoded(text: str) -> Histogram:
     return Histogram.decode(text)
 
 
-def block_histogram(block: record.Block, variant: str) -> Histogram | None:
-    """Return the latencies of `variant` in `block`, merged; None where none were taken."""
-    texts = [side.histogram for side in sides_of(block, variant) if side.histogram is not None]
-    return merge(_decoded(text) for text in texts) if texts else None
+def block_histogram(block: record.Block, variant: str, stage: str = "") -> Histogram | None:
+    """Return the latencies of `variant`, or of one `stage` of it, in `block`, merged; None where none were taken."""
+    sides = sides_of(block, variant)
+    texts = [side.stages.get(stage) if stage else side.histogram for side in sides]
+    found = [text for text in texts if text is not None]
+    return merge(_decoded(text) for text in found) if found else None
 
 
 def percentile_of_block(fraction: float, step_ns: float) -> Statistic:
@@ -182,6 +184,7 @@ def results_of(
         if found is not None:
             row = _row(variant, "service_time", statistic, "ns", *found)
             rows.append(row.model_copy(update={"operations_per_sample": operations_per_sample}))
+    rows += _stages(replicates, variant, operations_per_sample)
     means = log_values(replicates, variant, batch_mean_ns)
     value, interval = _centre(means)
     operations = sum(side.operations for r in replicates for block in r.blocks for side in sides_of(block, variant))
@@ -199,6 +202,19 @@ def results_of(
     if allocations:
         most, number = max(allocations), len(allocations)
         rows.append(_row(variant, "allocations", "max", "allocations/replay", most, None, number))
+    return rows
+
+
+def _stages(replicates: Sequence[record.Replicate], variant: str, operations_per_sample: int) -> list[record.Result]:
+    """Return the percentiles of each stage that an operation of `variant` goes through."""
+    sides = [side for r in replicates for block in r.blocks for side in sides_of(block, variant)]
+    rows = []
+    for stage in dict.fromkeys(name for side in sides for name in side.stages):
+        for statistic, fraction in policy.PERCENTILES.items():
+            found = _percentile(replicates, variant, fraction, stage)
+            if found is not None:
+                row = _row(variant, f"stage.{stage}", statistic, "ns", *found)
+                rows.append(row.model_copy(update={"operations_per_sample": operations_per_sample}))
     return rows
 
 
@@ -254,7 +270,7 @@ def _centre(groups: list[list[float]]) -> tuple[float, Interval | None]:
 
 
 def _percentile(
-    replicates: Sequence[record.Replicate], variant: str, fraction: float
+    replicates: Sequence[record.Replicate], variant: str, fraction: float, stage: str = ""
 ) -> tuple[float, Interval | None, int, Literal["value", "upper"]] | None:
     """Return a percentile of all latencies with its interval, its samples, and whether it is only a bound.
 
@@ -263,7 +279,7 @@ def _percentile(
     """
     by_process = []
     for replicate in replicates:
-        found = [block_histogram(block, variant) for block in replicate.blocks]
+        found = [block_histogram(block, variant, stage) for block in replicate.blocks]
         kept = [histogram for histogram in found if histogram is not None]
         if kept:
             by_process.append(merge(kept))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workbench import record
+from workbench.errors import InputError
 from workbench.measure.driver import Report
 from workbench.measure.job import Chosen
 from workbench.measure.results import compare, memory_rows, results_of
@@ -33,8 +34,24 @@ def build_run(report: Report, pairs: Sequence[tuple[str, str]] | None = None) ->
         results=results,
         comparisons=[row for a, b in wanted for row in compare(replicates, a, b)],
         replicates=replicates,
+        notes=report.notes,
         duration_s=report.duration_s,
     )
+
+
+def peer_pairs(chosen: Sequence[Chosen]) -> list[tuple[str, str]]:
+    """Return every variant with every peer of its kernel. Raises InputError where there is no peer, or no variant."""
+    pairs = [
+        (peer.name, own.name)
+        for own in chosen
+        if not own.peer
+        for peer in chosen
+        if peer.peer and peer.kernel == own.kernel
+    ]
+    if not pairs:
+        names = ", ".join(dict.fromkeys(each.kernel for each in chosen))
+        raise InputError(f"{names} has no peer that can run here and do this: `workbench list` says why")
+    return pairs
 
 
 def default_pairs(chosen: Sequence[Chosen]) -> list[tuple[str, str]]:

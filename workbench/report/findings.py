@@ -36,6 +36,7 @@ def latency_outcome(run: Run, kernel: str, budgets: Sequence[BudgetOutcome] = ()
         findings.append(tail)
     findings += _comparison_sentences(run, f"{kernel}/{best.variant}")
     findings += budget_sentences(budgets)
+    findings += [f"{plain(note, 200)}." for note in run.notes if "was left out" in note]
     against = _against_first(run, kernel, best.variant)
     headline = f"{plain(best.variant)} is the fastest variant of {plain(kernel)}: {number(best.value, best.unit)}"
     return Outcome(headline=headline + (f", {against}." if against else "."), findings=findings)

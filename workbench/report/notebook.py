@@ -49,18 +49,34 @@ def job_folder() -> Path | None:
 
 
 def measure(
-    kernel: str, variants: Sequence[str] = (), *, workload: str = "", seconds: float = 6.0, replicates: int = 6
+    kernel: str,
+    variants: Sequence[str] = (),
+    *,
+    workload: str = "",
+    settings: Sequence[str] = (),
+    peers: bool = False,
+    seconds: float = 6.0,
+    replicates: int = 6,
 ) -> Run:
     """Measure variants of `kernel` (all that can run here when none is named) in fresh processes; return the record.
 
-    `workload` is the name of a workload or the path of a file; the default workload when empty.
+    `workload` is the name of a workload or the path of a file; the default workload when empty. `settings` are
+    parameters of the kernel, each ``NAME=VALUE``. With `peers`, every variant is compared with every peer that can run.
     """
     from workbench.measure.api import measure as measure_run
+    from workbench.measure.job import read_setting
     from workbench.measure.progress import Silent
 
     source = Path(workload) if workload and Path(workload).is_file() else workload or None
     return measure_run(
-        kernel, list(variants) or None, source, replicates=replicates, seconds=seconds, progress=Silent()
+        kernel,
+        list(variants) or None,
+        source,
+        replicates=replicates,
+        seconds=seconds,
+        parameters=dict(map(read_setting, settings)),
+        progress=Silent(),
+        peers=peers,
     )
 
 
