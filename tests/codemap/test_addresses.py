@@ -96,6 +96,7 @@ def test_names_are_those_of_python():
     assert readable_name("_ZN3toy1fB2v1B56c8tJTIeFIE5ArrayIdLi1E") == "toy.f"
     assert readable_name("_ZN3toy17outer_3clocals_3eB2v1B3c8tE") == "toy.outer<locals>"
     assert readable_name("sin") == "sin"
+    assert readable_name("__ufunc__._ZN8__main__3mixB2v1B52c8tE") == "__main__.mix"
 
 
 def test_a_sample_counts_for_the_instruction_that_was_waited_for(toy):

@@ -141,13 +141,16 @@ def _same_in_memory(code: ObjectCode, symbol: Symbol, address: int) -> bool:
     return bytes(memory) == masked(section, symbol.offset, end)
 
 
+_WRAPPERS = ("", "cfunc.", "__ufunc__.", "__gufunc__.")  # what Numba puts before the name of the function inside
+
+
 def readable_name(symbol: str) -> str:
     """Return the Python name in a symbol that Numba mangled, as ``module.function``; another symbol as it is.
 
     Numba writes ``_ZN`` and then each part with its length in front; ``B`` starts a tag of its own counters.
     """
     prefix, found, rest = symbol.partition("_ZN")
-    if not found or prefix not in ("", "cfunc."):
+    if not found or prefix not in _WRAPPERS:
         return symbol
     parts = []
     while rest[:1].isdigit():
