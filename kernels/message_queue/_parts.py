@@ -3,8 +3,8 @@
 `assemble` tells Numba which functions stand behind the names for which state class, at compile time, so that no call is
 left in the machine code.
 
-A queue's record is a row of a ``int64[n, words]`` array: of whatever fields it consists, it is moved as 64-bit words. An
-array of a structured dtype is seen so by ``array.view(np.int64).reshape(len(array), -1)``.
+A record is a row of an ``int64[n, words]`` array: of whatever fields it consists, it is moved as 64-bit words. An array
+of a structured dtype is seen so by ``array.view(np.int64).reshape(len(array), -1)``.
 """
 
 from __future__ import annotations

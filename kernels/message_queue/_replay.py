@@ -13,17 +13,7 @@ from kernels.message_queue._parts import (
     turned,
 )
 from kernels.message_queue._ring import wait
-from kernels.message_queue._work import (
-    ALONE,
-    ALONE_TRIP,
-    BATCH,
-    CALLER,
-    CONSUMER,
-    COUNT,
-    ECHO,
-    PRODUCER,
-    ROLE,
-)
+from kernels.message_queue._work import ALONE, ALONE_TRIP, BATCH, CONSUMER, COUNT, ECHO, PRODUCER, ROLE
 from kernels.probe import count, start, stop
 
 
@@ -40,7 +30,7 @@ def replay(state, work, out, begin, probe, pauses):
             _consume(state, out, begin, total, batch, probe, pauses)
         elif role == ECHO:
             _echo(state, out, begin, total, probe, pauses)
-        elif role == CALLER or role == ALONE_TRIP:
+        else:
             _call(state, work.records, out, begin, total, role == ALONE_TRIP, probe, pauses)
     return total
 

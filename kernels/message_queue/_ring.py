@@ -73,6 +73,23 @@ def wait(turn):
 
 
 @hot
+def copy_run(target, to, source, at, n):
+    """Copy `n` records that lie one behind the other in both: whole vectors, and single words for the rest."""
+    words = n * source.shape[1]
+    whole = words // RECORD_WORDS * RECORD_WORDS
+    for word in range(0, whole, RECORD_WORDS):
+        v.store(target, (to, word), v.load(source, (at, word), RECORD_WORDS))
+    for word in range(whole, words):
+        target[to, word] = source[at, word]
+
+
+@hot
+def run_lines(records, n):
+    """Return how many cache lines `n` records take that lie one behind the other from the begin of one."""
+    return (n * records.shape[1] + LINE_WORDS - 1) // LINE_WORDS
+
+
+@hot
 def lines(records):
     """Return how many cache lines a record takes that begins at one."""
     return (records.shape[1] + LINE_WORDS - 1) // LINE_WORDS

@@ -1,4 +1,4 @@
-"""The ring of `packed` with head and tail on cache lines of their own, so that neither side takes the other's line away.
+"""The ring of `packed` with head and tail on cache lines of their own: no false sharing.
 
 Each message still reads the other side's index, and so moves its line: true sharing. See `lock_free`. Two lines apart,
 because processors fetch lines in pairs of 128 bytes.

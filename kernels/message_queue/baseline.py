@@ -12,9 +12,9 @@ from kernels.catalog import Variant
 from kernels.machine.locks import mutex_lock, mutex_unlock, new_mutex
 from kernels.message_queue import _replay
 from kernels.message_queue._locked import INDICES, put, take
-from kernels.order_book._marked import marked_point
 from kernels.message_queue._parts import assemble, hot, public
 from kernels.message_queue._ring import new_control, new_slots
+from kernels.order_book._marked import marked_point
 
 
 class BaselineState(NamedTuple):
