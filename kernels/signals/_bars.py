@@ -45,10 +45,10 @@ def make_bars(close: np.ndarray, **columns: np.ndarray) -> Bars:
     if strange := set(known) - {*TRADES, *QUOTES}:
         raise ValueError(f"signals: bars have {', '.join(TRADES + QUOTES)}, and no {', '.join(sorted(strange))}")
     whole = {name: np.ascontiguousarray(column, np.float64) for name, column in known.items()}
-    whole = {name: column.reshape(len(column), -1) for name, column in whole.items()}
+    whole = {name: column[:, np.newaxis] if column.ndim == 1 else column for name, column in whole.items()}
     shape = whole["close"].shape
-    if any(column.shape != shape for column in whole.values()):
-        raise ValueError("signals: all columns of bars must have the shape of close")
+    if len(shape) != 2 or any(column.shape != shape for column in whole.values()):
+        raise ValueError("signals: all columns of bars must have one shape, [rows, symbols] or [rows]")
     empty, nothing = np.full(shape, np.nan), np.zeros(shape)
     usual = {
         **dict.fromkeys(("high", "low"), whole["close"]),
