@@ -12,7 +12,7 @@ from kernels.message_queue._parts import (
     hot,
     turned,
 )
-from kernels.message_queue._ring import wait
+from kernels.message_queue._ring import LATER, SOON, wait
 from kernels.message_queue._work import ALONE, ALONE_TRIP, BATCH, CONSUMER, COUNT, ECHO, PRODUCER, ROLE
 from kernels.probe import count, start, stop
 
@@ -66,7 +66,7 @@ def _produce(state, records, begin, total, batch, probe, pauses):
             if at >= end:
                 break
             count(probe, WAITS, 1)
-            wait(turn)
+            wait(turn, LATER)
             turn += 1
         stop(probe, stamp)
         count(probe, BATCHES, 1)
@@ -87,7 +87,7 @@ def _consume(state, out, begin, total, batch, probe, pauses):
             if at >= end:
                 break
             count(probe, WAITS, 1)
-            wait(turn)
+            wait(turn, LATER)
             turn += 1
         stop(probe, stamp)
         count(probe, BATCHES, 1)
@@ -99,7 +99,7 @@ def _put(state, records, i, probe, pauses):
     turn = 0
     while not enqueue(state, records, i, probe, pauses):
         count(probe, WAITS, 1)
-        wait(turn)
+        wait(turn, SOON)
         turn += 1
 
 
@@ -109,7 +109,7 @@ def _get(state, records, i, probe, pauses):
     turn = 0
     while not dequeue(state, records, i, probe, pauses):
         count(probe, WAITS, 1)
-        wait(turn)
+        wait(turn, SOON)
         turn += 1
 
 

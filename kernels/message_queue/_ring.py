@@ -22,7 +22,9 @@ from kernels.message_queue._parts import hot
 LINE_WORDS = 8  # of 8 bytes
 RECORD_WORDS = 8  # the usual record is one cache line
 APART = 16  # words between what two threads write: two lines, as processors prefetch lines in pairs
-PATIENCE = 1024  # pauses, some 20 us, before a thread that waits leaves its core to others
+PATIENCE = 512  # waits, some 10 to 50 us, before a thread that waits leaves its core to others
+SOON = 1  # pauses between two looks where an answer is urgent: a round trip
+LATER = 8  # in a stream: every look takes a line from the other core, and more has gathered when it is longer
 NAP_US = 20
 
 # int64 words of `control` that every variant counts in: the places of head and tail are the variant's own.
@@ -61,13 +63,14 @@ def copy_record(target, to, source, at):
 
 
 @hot
-def wait(turn):
-    """Wait a moment for the `turn`-th time (from 0): pause at first, then sleep, as the other may need this core.
+def wait(turn, pauses):
+    """Wait for the `turn`-th time (from 0): some `pauses` at first, then sleep, as the other may need this core.
 
     Sleeping, not yielding: a thread that yields in bursts is put back ever further (`kernels.machine.sleep`).
     """
     if turn < PATIENCE:
-        pause()
+        for _ in range(pauses):
+            pause()
     else:
         sleep_us(NAP_US)
 

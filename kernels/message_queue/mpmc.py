@@ -3,8 +3,7 @@
 A thread takes a position by one compare-and-swap of the tail (or head), and nobody else comes to that slot until its
 number says so: the slot at position p awaits a producer while its number is p, and a consumer while it is p + 1. So
 threads meet at the tail only for the swap itself, and a record is handed over by its own slot, without a look at the
-other side's index. For short records the number is in the record's own cache line: a round trip moves one line each
-way.
+other side's index.
 
 Between taking a position and writing the number a thread may lose its core. Others that come to this very slot are then
 told "full" or "empty", though records behind it are there: such an answer says that nothing could be had now, and is
@@ -26,9 +25,18 @@ from kernels.catalog import Canonical, State, Variant
 from kernels.machine import atomics
 from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
 from kernels.message_queue import _replay
-from kernels.message_queue._cells import NUMBER, cell_lines, copy_in, copy_out, first_word, new_cells
+from kernels.message_queue._cells import (
+    FIRST,
+    NUMBER,
+    cell_lines,
+    copy_in,
+    copy_out,
+    export_cells,
+    fill_cells,
+    new_cells,
+)
 from kernels.message_queue._parts import CAS_RETRIES, LINES_TOUCHED, assemble, hot, public
-from kernels.message_queue._ring import APART, check_canonical, contents, new_control
+from kernels.message_queue._ring import APART, check_canonical, new_control
 from kernels.order_book._marked import marked_point
 from kernels.probe import count
 
@@ -38,17 +46,15 @@ HEAD, TAIL = 0, APART  # on lines of their own
 class MpmcState(NamedTuple):
     """Two queues, there and back."""
 
-    slots: np.ndarray  # int64[slots, cell words], see `_cells`
+    slots: np.ndarray  # int64[slots, 1 + words], see `_cells`
     control: np.ndarray
     back_slots: np.ndarray
     back_control: np.ndarray
-    words: np.ndarray  # int64[1], of a record
 
 
 def allocate(parameters: Mapping[str, int]) -> MpmcState:
     """Return two empty queues."""
-    words = np.array([parameters["record_bytes"] // 8])
-    state = MpmcState(new_cells(parameters), new_control(), new_cells(parameters), new_control(), words)
+    state = MpmcState(new_cells(parameters), new_control(), new_cells(parameters), new_control())
     reset(state)
     return state
 
@@ -63,7 +69,7 @@ def reset(state: State) -> None:
 @hot
 def turned(state):
     """Return the state with the two queues exchanged."""
-    return MpmcState(state.back_slots, state.back_control, state.slots, state.control, state.words)
+    return MpmcState(state.back_slots, state.back_control, state.slots, state.control)
 
 
 @hot
@@ -93,7 +99,7 @@ def enqueue(state, records, i, probe, pauses):
     marked_point(pauses)
     # RELEASE: who sees the number sees the record.
     atomics.store(state.slots, (position & mask, NUMBER), position + 1, RELEASE)
-    count(probe, LINES_TOUCHED, 1 + cell_lines(state.slots))
+    count(probe, LINES_TOUCHED, 1 + cell_lines(state.slots, position & mask))
     return True
 
 
@@ -124,7 +130,7 @@ def dequeue(state, records, i, probe, pauses):
     marked_point(pauses)
     # RELEASE: the record was read before the producer of the next lap may write.
     atomics.store(state.slots, (position & mask, NUMBER), position + mask + 1, RELEASE)
-    count(probe, LINES_TOUCHED, 1 + cell_lines(state.slots))
+    count(probe, LINES_TOUCHED, 1 + cell_lines(state.slots, position & mask))
     return True
 
 
@@ -151,29 +157,15 @@ def replay(state, work, out, begin, probe):
 
 def export_state(state: State) -> Canonical:
     """Return the records of both queues, oldest first, int64[n, words]. While no thread is inside."""
-    words = int(state.words[0])
-    begin = first_word(words)
-    return {
-        name: contents(slots[:, begin : begin + words], int(control[HEAD]), int(control[TAIL]))
-        for name, slots, control in (
-            ("records", state.slots, state.control),
-            ("back_records", state.back_slots, state.back_control),
-        )
-    }
+    return export_cells(state, HEAD, TAIL)
 
 
 def import_state(state: State, canonical: Canonical) -> State:
     """Replace the content of both queues. Raises ValueError, changing nothing, when it does not fit."""
-    words = int(state.words[0])
-    begin = first_word(words)
-    both = check_canonical(canonical, state.slots[:, begin : begin + words])
+    check_canonical(canonical, state.slots[:, FIRST:])
     reset(state)
-    for records, slots, control in zip(
-        both, (state.slots, state.back_slots), (state.control, state.back_control), strict=True
-    ):
-        slots[: len(records), begin : begin + words] = records
-        slots[: len(records), NUMBER] += 1
-        control[TAIL] = len(records)
+    for slots, filled in fill_cells(state, canonical, TAIL):
+        slots[:filled, NUMBER] += 1
     return state
 
 

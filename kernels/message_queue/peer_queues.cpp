@@ -23,36 +23,39 @@ namespace {
 
 enum Role { ALONE, ALONE_TRIP, PRODUCER, CONSUMER, CALLER, ECHO };
 
-constexpr int PATIENCE = 1024;
+constexpr int PATIENCE = 512;
+constexpr int SOON = 1, LATER = 8;
 constexpr int NAP_US = 20;
 constexpr std::size_t USUAL_SLOTS = 1024;
 
 template <int WORDS> struct Record { int64_t words[WORDS]; };
 
-void wait(int turn) {
-    if (turn < PATIENCE) _mm_pause();
-    else usleep(NAP_US);
+void wait(int turn, int pauses) {
+    if (turn < PATIENCE)
+        for (int i = 0; i < pauses; i++) _mm_pause();
+    else
+        usleep(NAP_US);
 }
 
 #ifdef WITH_BOOST
 namespace lockfree = boost::lockfree;
 
-template <typename T> class UsualRing {
-    lockfree::spsc_queue<T, lockfree::capacity<USUAL_SLOTS>> queue;
+template <typename T, typename Queue> class BoostRing {
+    Queue queue;
 public:
-    explicit UsualRing(std::size_t) {}
+    template <typename... Size> explicit BoostRing(Size... size) : queue(size...) {}
     bool push(const T &item) { return queue.push(item); }
     bool pop(T &item) { return queue.pop(item); }
     void clear() { queue.reset(); }
 };
 
-template <typename T> class Ring {
-    lockfree::spsc_queue<T> queue;
-public:
-    explicit Ring(std::size_t slots) : queue(slots) {}
-    bool push(const T &item) { return queue.push(item); }
-    bool pop(T &item) { return queue.pop(item); }
-    void clear() { queue.reset(); }
+template <typename T> struct Ring : BoostRing<T, lockfree::spsc_queue<T>> {
+    explicit Ring(std::size_t slots) : BoostRing<T, lockfree::spsc_queue<T>>(slots) {}
+};
+
+template <typename T>
+struct UsualRing : BoostRing<T, lockfree::spsc_queue<T, lockfree::capacity<USUAL_SLOTS>>> {
+    explicit UsualRing(std::size_t) {}
 };
 #else
 template <typename T> class Ring {
@@ -90,11 +93,11 @@ template <template <typename> class Queue, int WORDS> class PeerOf : public Peer
     Queue<Item> there, back;
     const std::size_t slots;
 
-    static void put(Queue<Item> &queue, const Item &item) {
-        for (int turn = 0; !queue.push(item); turn++) wait(turn);
+    static void put(Queue<Item> &queue, const Item &item, int pauses) {
+        for (int turn = 0; !queue.push(item); turn++) wait(turn, pauses);
     }
-    static void get(Queue<Item> &queue, Item &item) {
-        for (int turn = 0; !queue.pop(item); turn++) wait(turn);
+    static void get(Queue<Item> &queue, Item &item, int pauses) {
+        for (int turn = 0; !queue.pop(item); turn++) wait(turn, pauses);
     }
 
 public:
@@ -120,27 +123,27 @@ public:
             break;
         case PRODUCER:
             for (int64_t sent = 0; sent < total;)
-                for (int64_t i = 0; i < n && sent < total; i++, sent++) put(there, records[i]);
+                for (int64_t i = 0; i < n && sent < total; i++, sent++) put(there, records[i], LATER);
             break;
         case CONSUMER:
             for (int64_t got = 0; got < total;)
-                for (int64_t i = 0; i < n && got < total; i++, got++) get(there, out[i]);
+                for (int64_t i = 0; i < n && got < total; i++, got++) get(there, out[i], LATER);
             break;
         case ECHO:
             for (int64_t i = 0; i < total; i++) {
-                get(there, out[0]);
-                put(back, out[0]);
+                get(there, out[0], SOON);
+                put(back, out[0], SOON);
             }
             break;
         default:
             for (int64_t sent = 0; sent < total; sent++) {
                 const int64_t at = sent % n;
-                put(there, records[at]);
+                put(there, records[at], SOON);
                 if (role == ALONE_TRIP) {
-                    get(there, out[at]);
-                    put(back, out[at]);
+                    get(there, out[at], SOON);
+                    put(back, out[at], SOON);
                 }
-                get(back, out[at]);
+                get(back, out[at], SOON);
             }
         }
     }
