@@ -3,7 +3,8 @@
 hftbacktest has no book to be fed event by event: it replays a feed that it was given, and a strategy asks for the next
 event and reads the depth. So the events become its feed outside the timed part (partial cancels and executions as the
 modifications that it knows), and what is timed is that loop with the same four figures written after each event. It
-keeps one book for each asset, and this peer has one; events that change no book become trades, which pass by.
+keeps one book for each asset, and this peer has one; events that change no book, refused ones too, become trades,
+which pass by. It takes a side away that a later order of the other side crosses; our books keep both.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def feed_of(events: np.ndarray) -> np.ndarray:
         elif held is not None and (kind == Kind.DELETE or (kind in (Kind.CANCEL, Kind.EXECUTE) and held[1] == size)):
             del resting[order]
             put(other.CANCEL_ORDER_EVENT, held[2], held[0], 0, order)
-        elif kind in (Kind.TRADE, Kind.HALT, Kind.RESUME):
+        elif kind not in (Kind.REPLACE, Kind.MODIFY, Kind.CLEAR):  # a trade, or what a book has to refuse
             put(other.TRADE_EVENT, 0, 0, 0, 0)
         else:
             raise ValueError(f"order_book/peer_hftbacktest knows no {event}: compare it on a feed without such events")

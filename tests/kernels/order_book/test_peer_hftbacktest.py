@@ -25,7 +25,7 @@ def of(*rows):
 def test_every_event_that_it_knows_gives_our_best_prices():
     events = of(
         (Kind.ADD, 1, 0, 100, 50), (Kind.ADD, 2, 1, 103, 40), (Kind.ADD, 3, 0, 101, 5), (Kind.TRADE, 0, 0, 102, 7),
-        (Kind.CANCEL, 1, 0, 100, 20), (Kind.EXECUTE, 3, 0, 101, 5), (Kind.DELETE, 2, 1, 0, 0), (Kind.ADD, 4, 1, 99, 9),
+        (Kind.CANCEL, 1, 0, 100, 20), (Kind.EXECUTE, 3, 0, 101, 5), (Kind.DELETE, 2, 1, 0, 0), (Kind.ADD, 4, 1, 102, 9),
     )  # fmt: skip
     assert PEER.replay(PEER.build(), events).tolist() == BOOK.reference(symbols=1).replay(events).tolist()
 
