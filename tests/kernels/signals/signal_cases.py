@@ -101,7 +101,8 @@ def allowed(name, bars, expected, tolerance):
         span = np.where(top >= bottom, top - bottom, 0.0)
         exact = np.nan_to_num(expected[0] if name == "std" else (expected[0] - expected[2]) / 4)
         of_variance = tolerance * span**2  # (d + e)**2 - d**2 < v holds for e < v / 2d, and for e < sqrt(v)
-        of_std = np.minimum(np.sqrt(of_variance), of_variance / np.maximum(2 * exact, 1e-300))
+        with np.errstate(over="ignore"):
+            of_std = np.minimum(np.sqrt(of_variance), of_variance / np.maximum(2 * exact, 1e-300))
         return 2 * of_std + (tolerance * _largest(bars.close) if name == "bollinger" else 0.0) + np.zeros_like(expected)
     reads = [column for column in named(name).reads if (column in SIZES) == (name == "flow")]
     return tolerance * np.max([_largest(getattr(bars, column)) for column in reads], axis=0) + np.zeros_like(expected)
