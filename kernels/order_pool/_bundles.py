@@ -1,0 +1,76 @@
+"""Free slots in bundles of 32, handed between the caches of threads and one shared stack.
+
+A bundle is a stack's element (`_treiber`): its first slot carries the link to the next bundle in word 0, and each of
+its slots the number of the next one of the bundle in word 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kernels.machine import atomics
+from kernels.order_pool._slots import SLOT_WORDS, cold
+from kernels.order_pool._treiber import FRESH, LINK, TAG, TOP, never_taken, pop, push_chain
+
+BUNDLE = 32
+ROOM = 2 * BUNDLE  # of a thread's cache: room for two, so that going back and forth at a full one costs nothing
+INNER = 1  # the word of a free slot that says which is the next one of its bundle
+
+
+class Shared(NamedTuple):
+    """What all threads share."""
+
+    slots: np.ndarray
+    ends: np.ndarray
+
+
+@cold
+def fetch(shared, free, probe, pauses):
+    """Put a bundle, or slots that were never taken, into the empty cache `free`; return how many, 0 when none are left.
+
+    As `_treiber.take_shared`, a bundle at a time.
+    """
+    slots = shared.slots
+    while True:
+        # ACQUIRE: read before the top is
+        some_left = atomics.load(shared.ends, FRESH, atomics.ACQUIRE) < slots.shape[0] // SLOT_WORDS
+        slot = pop(shared, TAG, probe, pauses)
+        if slot >= 0:
+            for i in range(BUNDLE):
+                free[BUNDLE - 1 - i] = slot
+                slot = slots[slot * SLOT_WORDS + INNER]  # in order by the exchange that took the bundle
+            return np.int64(BUNDLE)
+        if not some_left:
+            return np.int64(0)
+        first, got = never_taken(shared, BUNDLE)
+        for i in range(got):
+            free[got - 1 - i] = first + i
+        if got:
+            return got
+
+
+@cold
+def hand_over(shared, free, probe, pauses):
+    """Move the older half of the full cache `free` to the shared stack; return how many are left."""
+    slots = shared.slots
+    for i in range(BUNDLE):
+        slots[free[i] * SLOT_WORDS + INNER] = free[i + 1]  # the last one's is not read
+    push_chain(shared, free[0], free[0], probe, pauses)
+    for i in range(BUNDLE):
+        free[i] = free[BUNDLE + i]
+    return np.int64(BUNDLE)
+
+
+def link_bundles(state: Any, free: np.ndarray) -> np.ndarray:
+    """Put all whole bundles of `free` on the empty shared stack; return the slots that are left over."""
+    table = state.slots.reshape(-1, SLOT_WORDS)
+    whole = len(free) // BUNDLE
+    bundles = free[: whole * BUNDLE].reshape(whole, BUNDLE)
+    table[bundles[:, :-1], INNER] = bundles[:, 1:]
+    heads = bundles[:, 0]
+    if whole:
+        table[heads, LINK] = np.append(heads[1:] + 1, 0)
+        state.ends[TOP] |= int(heads[0]) + 1
+    return free[whole * BUNDLE :]
