@@ -13,6 +13,7 @@ from kernels.signals._quotes import quotes_after
 from kernels.signals._state import INDICATORS, QUOTES, TRADES
 
 FEWEST_ROWS = 4096  # below, the bars are read to and fro until there are so many
+ROWS_ALONE = 2**20  # of a single series, which is else so short that it stays in the caches
 MOST_ROWS = 16384  # above, the later bars are left out: 64 symbols are then 8 MB for each column
 FEWEST_SYMBOLS = 64  # what `parameters_for` asks for; a market of fewer symbols is repeated with other offsets
 _OFFSET_ROWS = 101  # how much further along each repetition of a symbol starts
@@ -88,7 +89,8 @@ def prepare(events: np.ndarray, parameters: Mapping[str, int]) -> Bars:
     volume in it are those of its own; without any, all prices are the close before and the volume is 0; until its first
     bar, that bar's close; where it never trades, NaN. Its best bid and offer are those after the bar's last execution.
     Executions without a price are left out. The bars are read to and fro until there are 4,096, and at most 16,384 are
-    kept. Where the kernel has more symbols than the events, symbol s shows symbol ``s % n`` from a later bar on.
+    kept; a single series is read to and fro until it has 2**20. Where the kernel has more symbols than the events,
+    symbol s shows symbol ``s % n`` from a later bar on.
 
     Raises ValueError for what is no EVENT array, for events of more symbols than that, and for events without a trade.
     """
@@ -107,7 +109,7 @@ def prepare(events: np.ndarray, parameters: Mapping[str, int]) -> Bars:
     bar = np.arange(traded.size) // own
     last = np.append(np.flatnonzero(np.diff(bar)), traded.size - 1)
     columns = (*_trades(events[traded], bar, own), *quotes_after(events, traded[last], own))
-    rows = min(max(len(last), FEWEST_ROWS), MOST_ROWS)
+    rows = ROWS_ALONE if symbols == 1 else min(max(len(last), FEWEST_ROWS), MOST_ROWS)
     column = np.arange(symbols)
     moment = np.arange(rows)[:, np.newaxis] + _OFFSET_ROWS * (column // own)
     turn = moment % (2 * len(last))

@@ -7,7 +7,7 @@ from signal_cases import KERNEL
 from kernels.messages import EVENT, Kind, Side
 from kernels.order_book.reference import Reference as Book
 from kernels.signals import Bars, make_bars
-from kernels.signals._bars import MOST_ROWS, NEXT, THREADS
+from kernels.signals._bars import MOST_ROWS, NEXT, ROWS_ALONE, THREADS
 from kernels.signals._quotes import quotes_after
 from workbench import workloads
 from workbench.workloads.generator import synthetic
@@ -55,8 +55,19 @@ def test_a_symbol_that_never_trades_is_nan_and_long_markets_are_cut():
     bars = bars_of(many, symbols=2)
     assert np.all(np.isnan(bars.close[:, 1])) and np.all(np.isnan(bars.high[:, 1])) and not np.any(bars.volume[:, 1])
     assert bars.close[:2, 0].tolist() == [6, 8]
-    single = bars_of(many[:-1], symbols=1)
-    assert single.close.shape == (MOST_ROWS, 1) and single.close[-1, 0] == 4 + MOST_ROWS
+    double = bars_of(many[:-1], symbols=2)
+    assert double.close.shape == (MOST_ROWS, 2) and double.close[-1].tolist() == [4 + MOST_ROWS, 5 + MOST_ROWS - 101]
+
+
+def test_a_single_series_is_long():
+    single = bars_of(events_of(*[(Kind.EXECUTE, 0, 5 + i) for i in range(20_000)]), symbols=1)
+    assert single.close.shape == (ROWS_ALONE, 1)
+    assert single.close[[0, MOST_ROWS - 1, MOST_ROWS, 2 * MOST_ROWS - 1], 0].tolist() == [
+        5,
+        4 + MOST_ROWS,
+        4 + MOST_ROWS,
+        5,
+    ]
 
 
 def test_events_that_give_no_bars_are_told():
