@@ -1,0 +1,377 @@
+"""EMA, RSI, MACD and ATR by vectors: a lane is a symbol, or several lanes are consecutive bars of one (`_scan`)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kernels.machine.stack import stack_zeros
+from kernels.machine.vector import (
+    absolute,
+    bits,
+    load,
+    load_masked,
+    maximum,
+    multiply_add,
+    select,
+    splat,
+    store,
+    store_masked,
+)
+from kernels.signals import _records_recursive as scalar
+from kernels.signals._lanes import Lanes, Plan, inlined, offer, put
+from kernels.signals._scan import CHUNK, LANES, all_finite, back_1, finite, powers, weigh
+from kernels.signals._state import FAST, SIGNAL, SLOW
+
+
+class Ema(Lanes):
+    """State of the exponential average."""
+
+
+class Rsi(Lanes):
+    """State of the relative strength index."""
+
+
+class Macd(Lanes):
+    """State of MACD."""
+
+
+class Atr(Lanes):
+    """State of the average true range."""
+
+
+# ---- EMA -----------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def ema_rows(state, bars, out, at, span, first, end, mask, streaming):
+    """``ema * (1 - alpha) + alpha * close``: one multiply-add waits for the row before."""
+    alpha = 2.0 / (state.window[0] + 1)
+    average = load_masked(state.carry, (0, at), mask)
+    for row in range(first, end):
+        price = load_masked(bars.close, (row, at), mask)
+        average = multiply_add(average, 1.0 - alpha, price * alpha)
+        put(out, (0, row, at), average, mask, streaming)
+    well = finite(average)
+    store_masked(state.carry, (0, at), average, mask & well)
+    return bits(well)
+
+
+@inlined
+def ema_series(state, bars, out, first, end):
+    """Scan with the decay ``1 - alpha``."""
+    close, alpha = bars.close, 2.0 / (state.window[0] + 1)
+    by, ends, zero = powers(1.0 - alpha), stack_zeros(LANES, np.float64), splat(0.0, np.float64)
+    running, row = state.carry[0, 0], first
+    for lane in range(LANES):
+        running += alpha * (close[row + lane, 0] - running)
+        out[0, row + lane, 0] = running
+        ends[lane] = running
+    if not np.isfinite(running):
+        return first
+    average, row = load(ends, 0), row + LANES
+    two, four, _ = weigh(load(close, (row - 2 * LANES, 0)), load(close, (row - 2 * LANES - 1, 0)), zero, zero, by)
+    two, four, _ = weigh(load(close, (row - LANES, 0)), load(close, (row - LANES - 1, 0)), two, four, by)
+    while row + LANES <= end:
+        before, stop, at = average, min(end, row + CHUNK), row
+        while at + LANES <= stop:
+            two, four, fresh = weigh(load(close, (at, 0)), load(close, (at - 1, 0)), two, four, by)
+            average = multiply_add(average, by[3], fresh * alpha)
+            store(out, (0, at, 0), average)
+            at += LANES
+        if not all_finite(average):
+            average = before
+            break
+        row = at
+    state.carry[0, 0] = average[LANES - 1]
+    return row
+
+
+@inlined
+def ema_promote(state, symbol):
+    """The average."""
+    state.carry[0, symbol] = state.records[symbol, scalar.EMA]
+
+
+@inlined
+def ema_demote(state, bars, symbol, row):
+    """The average."""
+    state.records[symbol, scalar.EMA] = state.carry[0, symbol]
+
+
+offer("ema", Ema, Plan(ema_rows, ema_series, ema_promote, ema_demote))
+
+
+# ---- RSI -----------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def strength(gain, loss):
+    """Return ``100 * gain / (gain + loss)``, 0 where there was neither."""
+    both = gain + loss
+    return select(both > 0.0, (gain * 100.0) / both, 0.0)
+
+
+@inlined
+def rsi_rows(state, bars, out, at, span, first, end, mask, streaming):
+    """Two of Wilder's averages; their common weight cancels in the ratio, but is kept for the record."""
+    weight = 1.0 / state.window[0]
+    gain, loss = load_masked(state.carry, (0, at), mask), load_masked(state.carry, (1, at), mask)
+    last = load_masked(bars.close, (first - 1, at), mask)
+    for row in range(first, end):
+        close = load_masked(bars.close, (row, at), mask)
+        change = close - last
+        rise = maximum(change, 0.0)
+        gain = multiply_add(gain, 1.0 - weight, rise * weight)
+        loss = multiply_add(loss, 1.0 - weight, (rise - change) * weight)
+        last = close
+        put(out, (0, row, at), strength(gain, loss), mask, streaming)
+    well = finite(loss)
+    store_masked(state.carry, (0, at), gain, mask & well)
+    store_masked(state.carry, (1, at), loss, mask & well)
+    return bits(well)
+
+
+@inlined
+def rises(close, row):
+    """Return by how much the closes from `row` on have risen and fallen, each at least 0."""
+    change = load(close, (row, 0)) - load(close, (row - 1, 0))
+    rise = maximum(change, 0.0)
+    return rise, rise - change
+
+
+@inlined
+def rsi_series(state, bars, out, first, end):
+    """Two scans, of the averages times the window: the weight cancels in the ratio."""
+    close, window = bars.close, state.window[0]
+    decay = 1.0 - 1.0 / window
+    by, ends, zero = powers(decay), stack_zeros((2, LANES), np.float64), splat(0.0, np.float64)
+    gain, loss, row, bad = state.carry[0, 0] * window, state.carry[1, 0] * window, first, 0.0
+    for lane in range(LANES):
+        change = close[row + lane, 0] - close[row + lane - 1, 0]
+        bad += change - change
+        gain = gain * decay + (change if change > 0.0 else 0.0)
+        loss = loss * decay + (-change if change < 0.0 else 0.0)
+        ends[0, lane], ends[1, lane] = gain, loss
+        out[0, row + lane, 0] = 100.0 * gain / (gain + loss) if gain + loss > 0.0 else 0.0
+    if bad != 0.0:
+        return first
+    gains, losses, row = load(ends, (0, 0)), load(ends, (1, 0)), row + LANES
+    oldest_up, oldest_down = rises(close, row - 2 * LANES)
+    up, down = rises(close, row - LANES)
+    two, four, _ = weigh(oldest_up, back_1(zero, oldest_up), zero, zero, by)
+    two, four, _ = weigh(up, back_1(oldest_up, up), two, four, by)
+    two_down, four_down, _ = weigh(oldest_down, back_1(zero, oldest_down), zero, zero, by)
+    two_down, four_down, _ = weigh(down, back_1(oldest_down, down), two_down, four_down, by)
+    while row + LANES <= end:
+        gains_before, losses_before, stop, at = gains, losses, min(end, row + CHUNK), row
+        while at + LANES <= stop:
+            next_up, next_down = rises(close, at)
+            two, four, fresh = weigh(next_up, back_1(up, next_up), two, four, by)
+            two_down, four_down, fresh_down = weigh(next_down, back_1(down, next_down), two_down, four_down, by)
+            up, down = next_up, next_down
+            gains = multiply_add(gains, by[3], fresh)
+            losses = multiply_add(losses, by[3], fresh_down)
+            store(out, (0, at, 0), strength(gains, losses))
+            at += LANES
+        if not all_finite(losses):
+            gains, losses = gains_before, losses_before
+            break
+        row = at
+    state.carry[0, 0], state.carry[1, 0] = gains[LANES - 1] / window, losses[LANES - 1] / window
+    return row
+
+
+@inlined
+def rsi_promote(state, symbol):
+    """Both averages."""
+    state.carry[0, symbol] = state.records[symbol, scalar.GAIN]
+    state.carry[1, symbol] = state.records[symbol, scalar.LOSS]
+
+
+@inlined
+def rsi_demote(state, bars, symbol, row):
+    """Both averages and the last close."""
+    record = state.records[symbol]
+    record[scalar.LAST] = bars.close[row - 1, symbol]
+    record[scalar.GAIN], record[scalar.LOSS] = state.carry[0, symbol], state.carry[1, symbol]
+
+
+offer("rsi", Rsi, Plan(rsi_rows, rsi_series, rsi_promote, rsi_demote))
+
+
+# ---- ATR -----------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def true_range(high, low, last):
+    """Return the true range, as TA-Lib has it; NaN or infinite when one of the three is."""
+    return maximum(maximum(absolute(high - last), absolute(low - last)), high - low) + (last - last)
+
+
+@inlined
+def atr_rows(state, bars, out, at, span, first, end, mask, streaming):
+    """Wilder's average of the true range."""
+    weight = 1.0 / state.window[0]
+    average, last = load_masked(state.carry, (0, at), mask), load_masked(bars.close, (first - 1, at), mask)
+    for row in range(first, end):
+        high, low = load_masked(bars.high, (row, at), mask), load_masked(bars.low, (row, at), mask)
+        close = load_masked(bars.close, (row, at), mask)
+        whole = true_range(high, low, last) + (close - close)  # NaN for a bad close too
+        average = multiply_add(average, 1.0 - weight, whole * weight)
+        last = close
+        put(out, (0, row, at), average, mask, streaming)
+    well = finite(average)
+    store_masked(state.carry, (0, at), average, mask & well)
+    return bits(well)
+
+
+@inlined
+def ranges(bars, row):
+    """Return the true ranges from `row` on."""
+    return true_range(load(bars.high, (row, 0)), load(bars.low, (row, 0)), load(bars.close, (row - 1, 0)))
+
+
+@inlined
+def atr_series(state, bars, out, first, end):
+    """Scan of the true ranges."""
+    window = state.window[0]
+    weight = 1.0 / window
+    by, ends, zero = powers(1.0 - weight), stack_zeros(LANES, np.float64), splat(0.0, np.float64)
+    running, row, bad = state.carry[0, 0], first, 0.0
+    for lane in range(LANES):
+        high, low, last = bars.high[row + lane, 0], bars.low[row + lane, 0], bars.close[row + lane - 1, 0]
+        bad += (high - high) + (low - low) + (last - last)
+        running += weight * (max(high - low, abs(high - last), abs(low - last)) - running)
+        out[0, row + lane, 0] = running
+        ends[lane] = running
+    if bad != 0.0 or not np.isfinite(bars.close[row + LANES - 1, 0]):
+        return first
+    average, row = load(ends, 0), row + LANES
+    oldest, now = ranges(bars, row - 2 * LANES), ranges(bars, row - LANES)
+    two, four, _ = weigh(oldest, back_1(zero, oldest), zero, zero, by)
+    two, four, _ = weigh(now, back_1(oldest, now), two, four, by)
+    while row + LANES <= end:
+        before, stop, at = average, min(end, row + CHUNK), row
+        while at + LANES <= stop:
+            following = ranges(bars, at)
+            two, four, fresh = weigh(following, back_1(now, following), two, four, by)
+            now = following
+            average = multiply_add(average, by[3], fresh * weight)
+            store(out, (0, at, 0), average)
+            at += LANES
+        if not all_finite(average) or not np.isfinite(bars.close[at - 1, 0]):
+            average = before
+            break
+        row = at
+    state.carry[0, 0] = average[LANES - 1]
+    return row
+
+
+@inlined
+def atr_promote(state, symbol):
+    """The average."""
+    state.carry[0, symbol] = state.records[symbol, scalar.RANGE]
+
+
+@inlined
+def atr_demote(state, bars, symbol, row):
+    """The average and the last close."""
+    state.records[symbol, scalar.LAST] = bars.close[row - 1, symbol]
+    state.records[symbol, scalar.RANGE] = state.carry[0, symbol]
+
+
+offer("atr", Atr, Plan(atr_rows, atr_series, atr_promote, atr_demote))
+
+
+# ---- MACD ----------------------------------------------------------------------------------------------------------
+
+_TWICE = 2 * LANES
+_FAST, _SLOW, _SIGNAL = 2.0 / (FAST + 1), 2.0 / (SLOW + 1), 2.0 / (SIGNAL + 1)
+
+
+@inlined
+def macd_rows(state, bars, out, at, span, first, end, mask, streaming):
+    """Three exponential averages in one pass."""
+    fast, slow = load_masked(state.carry, (0, at), mask), load_masked(state.carry, (1, at), mask)
+    signal = load_masked(state.carry, (2, at), mask)
+    for row in range(first, end):
+        price = load_masked(bars.close, (row, at), mask)
+        fast = multiply_add(fast, 1.0 - _FAST, price * _FAST)
+        slow = multiply_add(slow, 1.0 - _SLOW, price * _SLOW)
+        macd = fast - slow
+        signal = multiply_add(signal, 1.0 - _SIGNAL, macd * _SIGNAL)
+        put(out, (0, row, at), macd, mask, streaming)
+        put(out, (1, row, at), signal, mask, streaming)
+        put(out, (2, row, at), macd - signal, mask, streaming)
+    well = finite(signal)
+    store_masked(state.carry, (0, at), fast, mask & well)
+    store_masked(state.carry, (1, at), slow, mask & well)
+    store_masked(state.carry, (2, at), signal, mask & well)
+    return bits(well)
+
+
+@inlined
+def macd_series(state, bars, out, first, end):
+    """Three scans in one pass; the fast and the slow one share their loads."""
+    close = bars.close
+    by_fast, by_slow, by_signal = powers(1.0 - _FAST), powers(1.0 - _SLOW), powers(1.0 - _SIGNAL)
+    ends, zero = stack_zeros((3, _TWICE), np.float64), splat(0.0, np.float64)
+    fast, slow, signal, row = state.carry[0, 0], state.carry[1, 0], state.carry[2, 0], first
+    for lane in range(2 * LANES):
+        fast += _FAST * (close[row + lane, 0] - fast)
+        slow += _SLOW * (close[row + lane, 0] - slow)
+        signal += _SIGNAL * (fast - slow - signal)
+        ends[0, lane], ends[1, lane], ends[2, lane] = fast, slow, signal
+        out[0, row + lane, 0], out[1, row + lane, 0], out[2, row + lane, 0] = fast - slow, signal, fast - slow - signal
+    if not np.isfinite(signal):
+        return first
+    fasts, slows, signals = load(ends, (0, LANES)), load(ends, (1, LANES)), load(ends, (2, LANES))
+    macd, oldest = fasts - slows, load(ends, (0, 0)) - load(ends, (1, 0))
+    two, four, _ = weigh(oldest, back_1(zero, oldest), zero, zero, by_signal)
+    two, four, _ = weigh(macd, back_1(oldest, macd), two, four, by_signal)
+    row += 2 * LANES
+    back, closer = load(close, (row - 2 * LANES, 0)), load(close, (row - LANES, 0))
+    two_fast, four_fast, _ = weigh(back, load(close, (row - 2 * LANES - 1, 0)), zero, zero, by_fast)
+    two_fast, four_fast, _ = weigh(closer, load(close, (row - LANES - 1, 0)), two_fast, four_fast, by_fast)
+    two_slow, four_slow, _ = weigh(back, load(close, (row - 2 * LANES - 1, 0)), zero, zero, by_slow)
+    two_slow, four_slow, _ = weigh(closer, load(close, (row - LANES - 1, 0)), two_slow, four_slow, by_slow)
+    while row + LANES <= end:
+        fasts_before, slows_before, signals_before, stop = fasts, slows, signals, min(end, row + CHUNK)
+        at = row
+        while at + LANES <= stop:
+            price, earlier = load(close, (at, 0)), load(close, (at - 1, 0))
+            two_fast, four_fast, fresh_fast = weigh(price, earlier, two_fast, four_fast, by_fast)
+            two_slow, four_slow, fresh_slow = weigh(price, earlier, two_slow, four_slow, by_slow)
+            fasts = multiply_add(fasts, by_fast[3], fresh_fast * _FAST)
+            slows = multiply_add(slows, by_slow[3], fresh_slow * _SLOW)
+            following = fasts - slows
+            two, four, fresh = weigh(following, back_1(macd, following), two, four, by_signal)
+            macd = following
+            signals = multiply_add(signals, by_signal[3], fresh * _SIGNAL)
+            store(out, (0, at, 0), macd)
+            store(out, (1, at, 0), signals)
+            store(out, (2, at, 0), macd - signals)
+            at += LANES
+        if not all_finite(signals):
+            fasts, slows, signals = fasts_before, slows_before, signals_before
+            break
+        row = at
+    state.carry[0, 0], state.carry[1, 0], state.carry[2, 0] = fasts[LANES - 1], slows[LANES - 1], signals[LANES - 1]
+    return row
+
+
+@inlined
+def macd_promote(state, symbol):
+    """All three averages."""
+    for i in range(3):
+        state.carry[i, symbol] = state.records[symbol, scalar.FAST_AT + i]
+
+
+@inlined
+def macd_demote(state, bars, symbol, row):
+    """All three averages."""
+    for i in range(3):
+        state.records[symbol, scalar.FAST_AT + i] = state.carry[i, symbol]
+
+
+offer("macd", Macd, Plan(macd_rows, macd_series, macd_promote, macd_demote))

@@ -1,0 +1,334 @@
+"""SMA, standard deviation, Bollinger, VWAP by vectors: sums over a window, moved by what enters and what leaves.
+
+What leaves is read where it lies, in the input. A moved sum gathers a rounding error with every step, so it is added up
+afresh every `SPAN` rows, in one series every `CHUNK` bars, and not more often than a window or four of them have passed. Squares are of deviations from a price of the same span:
+squares of whole prices would cancel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kernels.machine.vector import (
+    bits,
+    load,
+    load_masked,
+    maximum,
+    multiply_add,
+    select,
+    splat,
+    square_root,
+    store,
+    store_masked,
+)
+from kernels.signals import _records_book, _records_windowed
+from kernels.signals._lanes import Lanes, Plan, inlined, offer, put, refill
+from kernels.signals._scan import CHUNK, LANES, add_up, all_finite, back_1, finite
+from kernels.signals._state import DEVIATIONS
+
+
+class Sma(Lanes):
+    """State of the simple average."""
+
+
+class Std(Lanes):
+    """State of the standard deviation."""
+
+
+class Bollinger(Lanes):
+    """State of the Bollinger bands."""
+
+
+class Vwap(Lanes):
+    """State of the mean price by volume."""
+
+
+@inlined
+def promote_nothing(state, symbol):
+    """Sums are made afresh from the input."""
+
+
+@inlined
+def demote_window(state, bars, symbol, row):
+    """The record is made anew of the last window."""
+    refill(state, bars, symbol, row, state.window[0])
+
+
+# ---- SMA -----------------------------------------------------------------------------------------------------------
+
+
+@inlined
+def sma_rows(state, bars, out, at, span, first, end, mask, streaming):
+    """A running sum for each lane."""
+    window = state.window[0]
+    total = load_masked(state.carry, (0, at), mask)
+    if span == first:
+        total = load_masked(bars.close, (first - 1, at), mask)
+        for back in range(2, window + 1):
+            total += load_masked(bars.close, (first - back, at), mask)
+    inverse = 1.0 / window
+    for row in range(first, end):
+        total += load_masked(bars.close, (row, at), mask) - load_masked(bars.close, (row - window, at), mask)
+        put(out, (0, row, at), total * inverse, mask, streaming)
+    well = finite(total)
+    store_masked(state.carry, (0, at), total, mask & well)
+    return bits(well)
+
+
+@inlined
+def sma_series(state, bars, out, first, end):
+    """Scan with a decay of 1 of what enters less what leaves; the sums are of deviations from a price of the chunk."""
+    close, window, row = bars.close, state.window[0], first
+    inverse, zero = 1.0 / window, splat(0.0, np.float64)
+    while row + LANES <= end:
+        stop, at, middle = min(end, row + max(CHUNK, 4 * window)), row, close[row - 1, 0]
+        total = zero
+        for back in range(window):
+            total += load(close, (row - LANES - back, 0)) - middle
+        oldest = load(close, (row - 2 * LANES, 0)) - load(close, (row - 2 * LANES - window, 0))
+        now = load(close, (row - LANES, 0)) - load(close, (row - LANES - window, 0))
+        two, four, _ = add_up(oldest, back_1(zero, oldest), zero, zero)
+        two, four, _ = add_up(now, back_1(oldest, now), two, four)
+        while at + LANES <= stop:
+            following = load(close, (at, 0)) - load(close, (at - window, 0))
+            two, four, fresh = add_up(following, back_1(now, following), two, four)
+            now = following
+            total += fresh
+            store(out, (0, at, 0), multiply_add(total, inverse, middle))
+            at += LANES
+        if not all_finite(total):
+            break
+        row = at
+    return row
+
+
+offer("sma", Sma, Plan(sma_rows, sma_series, promote_nothing, demote_window))
+
+
+# ---- standard deviation and Bollinger bands ------------------------------------------------------------------------
+
+
+@inlined
+def deviation(total, squares, inverse):
+    """Return the mean and the standard deviation that belong to two sums of deviations."""
+    mean = total * inverse
+    return mean, square_root(maximum(squares * inverse - mean * mean, 0.0))
+
+
+@inlined
+def std_lines(out, index, mean, width, mask, streaming):
+    """Write the standard deviation."""
+    put(out, (0, index[0], index[1]), width, mask, streaming)
+
+
+@inlined
+def bollinger_lines(out, index, mean, width, mask, streaming):
+    """Write upper band, middle and lower band."""
+    put(out, (0, index[0], index[1]), multiply_add(width, DEVIATIONS, mean), mask, streaming)
+    put(out, (1, index[0], index[1]), mean, mask, streaming)
+    put(out, (2, index[0], index[1]), multiply_add(width, -DEVIATIONS, mean), mask, streaming)
+
+
+@inlined
+def moments_rows(state, bars, out, at, span, first, end, mask, streaming, write):
+    """Two running sums for each lane, of the deviations from a close and of their squares."""
+    window = state.window[0]
+    total, squares = load_masked(state.carry, (0, at), mask), load_masked(state.carry, (1, at), mask)
+    middle = load_masked(state.carry, (2, at), mask)
+    if span == first:
+        middle = load_masked(bars.close, (first - 1, at), mask)
+        store_masked(state.carry, (2, at), middle, mask)
+        total = middle - middle
+        squares = total
+        for back in range(2, window + 1):
+            moved = load_masked(bars.close, (first - back, at), mask) - middle
+            total += moved
+            squares = multiply_add(moved, moved, squares)
+    inverse = 1.0 / window
+    for row in range(first, end):
+        new = load_masked(bars.close, (row, at), mask)
+        old = load_masked(bars.close, (row - window, at), mask)
+        change = new - old
+        total += change
+        squares = multiply_add(change, (new - middle) + (old - middle), squares)
+        mean, width = deviation(total, squares, inverse)
+        write(out, (row, at), mean + middle, width, mask, streaming)
+    well = finite(squares)
+    store_masked(state.carry, (0, at), total, mask & well)
+    store_masked(state.carry, (1, at), squares, mask & well)
+    return bits(well)
+
+
+@inlined
+def std_rows(state, bars, out, at, span, first, end, mask, streaming):
+    """The width alone."""
+    return moments_rows(state, bars, out, at, span, first, end, mask, streaming, std_lines)
+
+
+@inlined
+def bollinger_rows(state, bars, out, at, span, first, end, mask, streaming):
+    """All three lines."""
+    return moments_rows(state, bars, out, at, span, first, end, mask, streaming, bollinger_lines)
+
+
+@inlined
+def std_store(out, row, mean, width):
+    """Write the standard deviation."""
+    store(out, (0, row, 0), width)
+
+
+@inlined
+def bollinger_store(out, row, mean, width):
+    """Write upper band, middle and lower band."""
+    store(out, (0, row, 0), multiply_add(width, DEVIATIONS, mean))
+    store(out, (1, row, 0), mean)
+    store(out, (2, row, 0), multiply_add(width, -DEVIATIONS, mean))
+
+
+@inlined
+def entering(close, row, window, middle):
+    """Return what the bars from `row` on add to the sum of deviations, and to that of their squares."""
+    new, old = load(close, (row, 0)), load(close, (row - window, 0))
+    change = new - old
+    return change, change * ((new - middle) + (old - middle))
+
+
+@inlined
+def moments_series(state, bars, out, first, end, write):
+    """Two scans with a decay of 1."""
+    close, window, row = bars.close, state.window[0], first
+    inverse, zero = 1.0 / window, splat(0.0, np.float64)
+    while row + LANES <= end:
+        stop, at, middle = min(end, row + max(CHUNK, 4 * window)), row, close[row - 1, 0]
+        total, squares = zero, zero
+        for back in range(window):
+            moved = load(close, (row - LANES - back, 0)) - middle
+            total += moved
+            squares = multiply_add(moved, moved, squares)
+        oldest, oldest_square = entering(close, row - 2 * LANES, window, middle)
+        now, now_square = entering(close, row - LANES, window, middle)
+        two, four, _ = add_up(oldest, back_1(zero, oldest), zero, zero)
+        two, four, _ = add_up(now, back_1(oldest, now), two, four)
+        two_of, four_of, _ = add_up(oldest_square, back_1(zero, oldest_square), zero, zero)
+        two_of, four_of, _ = add_up(now_square, back_1(oldest_square, now_square), two_of, four_of)
+        while at + LANES <= stop:
+            following, following_square = entering(close, at, window, middle)
+            two, four, fresh = add_up(following, back_1(now, following), two, four)
+            two_of, four_of, fresh_of = add_up(following_square, back_1(now_square, following_square), two_of, four_of)
+            now, now_square = following, following_square
+            total += fresh
+            squares += fresh_of
+            mean, width = deviation(total, squares, inverse)
+            write(out, at, mean + middle, width)
+            at += LANES
+        if not all_finite(squares):
+            break
+        row = at
+    return row
+
+
+@inlined
+def std_series(state, bars, out, first, end):
+    """The width alone."""
+    return moments_series(state, bars, out, first, end, std_store)
+
+
+@inlined
+def bollinger_series(state, bars, out, first, end):
+    """All three lines."""
+    return moments_series(state, bars, out, first, end, bollinger_store)
+
+
+offer("std", Std, Plan(std_rows, std_series, promote_nothing, demote_window))
+offer("bollinger", Bollinger, Plan(bollinger_rows, bollinger_series, promote_nothing, demote_window))
+
+
+# ---- VWAP ----------------------------------------------------------------------------------------------------------
+
+_THIRD = 1.0 / 3.0
+
+
+@inlined
+def value_rows(bars, row, at, middle, mask):
+    """Return what was paid above `middle` in a row, and the volume."""
+    high, low = load_masked(bars.high, (row, at), mask), load_masked(bars.low, (row, at), mask)
+    volume = load_masked(bars.volume, (row, at), mask)
+    return multiply_add(high + low + load_masked(bars.close, (row, at), mask), _THIRD, -middle) * volume, volume
+
+
+@inlined
+def vwap_rows(state, bars, out, at, span, first, end, mask, streaming):
+    """Two running sums for each lane, of volumes and of what was paid above or below a price of the span."""
+    window = state.window[0]
+    value, volume = load_masked(state.carry, (0, at), mask), load_masked(state.carry, (1, at), mask)
+    middle = load_masked(state.carry, (2, at), mask)
+    if span == first:
+        middle = load_masked(bars.close, (first - 1, at), mask)
+        store_masked(state.carry, (2, at), middle, mask)
+        value, volume = value_rows(bars, first - 1, at, middle, mask)
+        for back in range(2, window + 1):
+            more, size = value_rows(bars, first - back, at, middle, mask)
+            value += more
+            volume += size
+    for row in range(first, end):
+        new, new_size = value_rows(bars, row, at, middle, mask)
+        old, old_size = value_rows(bars, row - window, at, middle, mask)
+        value += new - old
+        volume += new_size - old_size
+        put(out, (0, row, at), select(volume != 0.0, value / volume + middle, np.nan), mask, streaming)
+    well = finite(value) & finite(volume)
+    store_masked(state.carry, (0, at), value, mask & well)
+    store_masked(state.carry, (1, at), volume, mask & well)
+    return bits(well)
+
+
+@inlined
+def value_at(bars, row, middle):
+    """Return what was paid above `middle` from `row` on, and the volumes."""
+    volume = load(bars.volume, (row, 0))
+    typical = load(bars.high, (row, 0)) + load(bars.low, (row, 0)) + load(bars.close, (row, 0))
+    return multiply_add(typical, _THIRD, -middle) * volume, volume
+
+
+@inlined
+def change_at(bars, row, window, middle):
+    """Return what enters from `row` on less what leaves, of values and of volumes."""
+    new, new_size = value_at(bars, row, middle)
+    old, old_size = value_at(bars, row - window, middle)
+    return new - old, new_size - old_size
+
+
+@inlined
+def vwap_series(state, bars, out, first, end):
+    """Two scans with a decay of 1."""
+    window, row = state.window[0], first
+    zero = splat(0.0, np.float64)
+    while row + LANES <= end:
+        stop, at, middle = min(end, row + max(CHUNK, 4 * window)), row, bars.close[row - 1, 0]
+        value, volume = zero, zero
+        for back in range(window):
+            more, size = value_at(bars, row - LANES - back, middle)
+            value += more
+            volume += size
+        oldest, oldest_size = change_at(bars, row - 2 * LANES, window, middle)
+        now, now_size = change_at(bars, row - LANES, window, middle)
+        two, four, _ = add_up(oldest, back_1(zero, oldest), zero, zero)
+        two, four, _ = add_up(now, back_1(oldest, now), two, four)
+        two_of, four_of, _ = add_up(oldest_size, back_1(zero, oldest_size), zero, zero)
+        two_of, four_of, _ = add_up(now_size, back_1(oldest_size, now_size), two_of, four_of)
+        while at + LANES <= stop:
+            following, following_size = change_at(bars, at, window, middle)
+            two, four, fresh = add_up(following, back_1(now, following), two, four)
+            two_of, four_of, fresh_of = add_up(following_size, back_1(now_size, following_size), two_of, four_of)
+            now, now_size = following, following_size
+            value += fresh
+            volume += fresh_of
+            store(out, (0, at, 0), select(volume != 0.0, value / volume + middle, np.nan))
+            at += LANES
+        if not all_finite(value) or not all_finite(volume):
+            break
+        row = at
+    return row
+
+
+offer("vwap", Vwap, Plan(vwap_rows, vwap_series, promote_nothing, demote_window))
