@@ -10,8 +10,10 @@ from click.testing import CliRunner
 
 from workbench import record
 from workbench.commands._measuring import amount, figure
+from workbench.commands._stages import stage_rows
 from workbench.commands.run import command, print_run
 from workbench.errors import InputError
+from workbench.gate.budgets import Budget, Limits, judge_budgets
 from workbench.record import Verdict
 from workbench.store import open_store
 
@@ -119,3 +121,20 @@ def test_a_bound_is_written_as_one():
     assert figure(record.Result(**values, value=29, low=None, high=None, bound="upper")) == "< 29 ns"
     assert figure(record.Result(**values, value=50, low=40, high=60)) == "50 (40 .. 60) ns"
     assert figure(None) == ""
+
+
+def test_the_stages_of_an_operation_are_shown_with_what_they_may_spend():
+    def row(metric, statistic, value):
+        return record.Result(
+            kernel="k", variant="v", metric=metric, statistic=statistic, unit="ns", value=value, low=None, high=None, samples=9
+        )  # fmt: skip
+
+    results = [row("stage.decode", "p50", 20), row("stage.decode", "p99", 45), row("service_time", "p99", 90)]
+    limits = Limits(must=100, stretch=50)
+    budget = Budget(name="b", kernel="k", metric="stage.decode", statistic="p99", unit="ns", below=limits)
+    judged = judge_budgets([budget], results)
+    assert stage_rows(results, "v", judged) == [
+        ("decode", "20 ns", "45 ns", "100 ns", "50 ns"),
+        ("end to end", "", "90 ns", "", ""),
+    ]
+    assert stage_rows(results[2:], "v", judged) == []

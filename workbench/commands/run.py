@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.commands._measuring import describe_run, figure, make_request, measuring_options
+from workbench.commands._stages import stage_rows
 
 if TYPE_CHECKING:
+    from workbench.gate.budgets import BudgetOutcome
     from workbench.measure.driver import Report
     from workbench.record import Comparison, Result, Run
 
@@ -80,7 +82,10 @@ def print_run(run: Run, report: Report, width: int | None = None) -> None:
         told = [f"{r.variant} {figure(r, interval=True)}" for r in results if r.metric == "probe_overhead"]
         if told:
             console.print(f"with the probe, for the percentiles: {', '.join(told)}", markup=False, soft_wrap=True)
-        for text in _budget_lines(run, kernel):
+        judged = _judged(run, kernel)
+        for variant in names:
+            _print_stages(console, stage_rows(results, variant, judged), variant)
+        for text in (f"budget {outcome.title}: {outcome.words}" for outcome in judged):
             console.print(text, markup=False, soft_wrap=True)
         console.print()
     for line in [*describe_run(run, report), next_step(run)]:
@@ -154,8 +159,18 @@ def next_step(run: Run) -> str:
     return f"next: workbench profile cpu {fastest.kernel}/{fastest.variant} shows which lines spend the time"
 
 
-def _budget_lines(run: Run, kernel: str) -> list[str]:
+def _judged(run: Run, kernel: str) -> list[BudgetOutcome]:
     from workbench.gate.budgets import judge_budgets, read_budgets
 
-    budgets = [budget for budget in read_budgets() if budget.kernel == kernel]
-    return [f"budget {outcome.title}: {outcome.words}" for outcome in judge_budgets(budgets, run.results)]
+    return judge_budgets([budget for budget in read_budgets() if budget.kernel == kernel], run.results)
+
+
+def _print_stages(console: Any, rows: list[tuple[str, ...]], variant: str) -> None:
+    """Print where the time of an operation goes, and what each stage may spend."""
+    if not rows:
+        return
+    table = _empty_table([f"stage of {variant}", "p50", "p99", "p99 must", "p99 stretch"])
+    for row in rows:
+        table.add_row(*_texts(list(row)))
+    console.print()
+    console.print(table)
