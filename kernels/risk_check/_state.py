@@ -89,6 +89,10 @@ def check_canonical(given: Canonical, accounts: int) -> np.ndarray:
     fits &= (abs(rows["short"]) <= MOST_POSITION) & (rows["notional"] >= 0) & (rows["notional"] <= MOST_NOTIONAL)
     fits &= (rows["orders"] >= 0) & (rows["orders"] <= MOST_OPEN)
     fits &= (rows["next_ns"] >= 0) & (rows["next_ns"] <= MAX_TIME_NS + MOST_BURST_NS)
+    within = (rows["long"] <= rows["position_limit"]) & (rows["short"] <= rows["position_limit"])
+    within &= (rows["notional"] <= rows["notional_limit"]) & (rows["orders"] <= rows["open_limit"])
+    if not np.all(within):
+        raise ValueError("risk_check: an account has more open than its limits allow: kill it until it has less")
     if not np.all(fits):
         raise ValueError("risk_check: an account of the canonical state has an exposure that no orders lead to")
     return np.ascontiguousarray(rows).view(np.int64).reshape(accounts, -1)
