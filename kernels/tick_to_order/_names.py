@@ -1,0 +1,28 @@
+"""The names of the parts and of their variants: what the kernel's parameters offer, without importing any of them."""
+
+from __future__ import annotations
+
+PART_KERNELS = {
+    "book": "order_book",
+    "signal": "signals",
+    "risk": "risk_check",
+    "codec": "order_codec",
+    "queue": "message_queue",
+    "pool": "order_pool",
+    "position": "positions",
+}
+"""The kernel of each part, in the order of the pipeline's state."""
+
+INDICATORS = ("ema", "sma")  # those of the signals that are a price, to be compared with the mid price
+OWN = "own"  # the choice that leaves a part to the pipeline's variant
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "book": ("baseline", "ladder", "simd", "aligned", "combined", "lock_free", "skip_list"),
+    "signal": ("baseline", "simd"),
+    "risk": ("baseline", "lock_free", "aligned", "simd"),
+    "codec": ("big_endian", "simd", "aligned"),
+    "queue": ("baseline", "spin_mutex", "adaptive_mutex", "packed", "aligned", "lock_free", "simd", "mpmc"),
+    "pool": ("baseline", "stack", "lock_free", "aligned", "simd"),
+    "position": ("baseline", "lock_free", "aligned"),
+}
+"""What can be chosen of each part; `kernels.tick_to_order` says why the others cannot."""
