@@ -23,6 +23,7 @@ import numpy as np
 from kernels.machine import atomics
 from kernels.machine.hints import pause
 from kernels.machine.memory import aligned
+from kernels.order_book._marked import marked_point
 from kernels.order_codec import _state
 from kernels.order_codec._words import cold, inline
 
@@ -85,11 +86,18 @@ def claim(state):
 
     Then `encode` there, and `publish`.
     """
+    return claim_marked(state, None)
+
+
+@inline
+def claim_marked(state, pauses):
+    """Do as `claim`, waiting at the marked points where a test wants it."""
     position = atomics.load(state.ends, TAIL, atomics.RELAXED)  # only a guess, which the exchange below proves
     while True:
         word = _word_of(state, position)
         # ACQUIRE, with the RELEASE of `release`: the consumer has read the slot before it is written again
         turn = atomics.load(state.sequences, word + SEQUENCE, atomics.ACQUIRE) - position
+        marked_point(pauses)
         if turn == 0:
             # RELAXED: the position alone is shared here; what is in the slot is ordered by its sequence
             seen, done = atomics.compare_exchange(state.ends, TAIL, position, position + 1, atomics.RELAXED)
@@ -117,11 +125,18 @@ def take_next(state):
 
     Then `decode` there, and `release`.
     """
+    return take_next_marked(state, None)
+
+
+@inline
+def take_next_marked(state, pauses):
+    """Do as `take_next`, waiting at the marked points where a test wants it."""
     position = atomics.load(state.ends, HEAD, atomics.RELAXED)  # only a guess, as in `claim`
     while True:
         word = _word_of(state, position)
         # ACQUIRE, with the RELEASE of `publish`: the message is there
         turn = atomics.load(state.sequences, word + SEQUENCE, atomics.ACQUIRE) - (position + 1)
+        marked_point(pauses)
         if turn == 0:
             seen, done = atomics.compare_exchange(state.ends, HEAD, position, position + 1, atomics.RELAXED)
             if done:

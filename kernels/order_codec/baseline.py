@@ -71,10 +71,10 @@ def replay(state: TextState, messages: Messages, out: np.ndarray, begin: int, pr
         stamp = _start(probe) if probe is not None else 0
         values = given[first : first + batch].tolist()
         wire = [encode(dict(zip(names, message, strict=True))) for message in values]
+        out[first : first + batch] = 0  # with what no field covers
         for i, text in enumerate(wire, first):
             message = decode(text, given.dtype)
             if isinstance(message, Refusal):
-                decoded[i] = 0
                 bad[message] += 1
                 if probe is not None:
                     probe.counters[REFUSED] += 1

@@ -27,7 +27,7 @@ Hands out slots of 64 bytes, room for one `kernels.messages.ORDER`, and takes th
 | `stack` | slots made once, the free ones numbers on a stack |
 | `lock_free` | the stack as a linked list whose top is swung by compare-exchange, with a tag against ABA |
 | `simd` | a bit for each slot, free ones found by wide compares |
-| `aligned` | slots on cache lines of their own, a cache of free ones for each thread, handed over in bundles of 32 |
+| `aligned` | slots on cache lines of their own, a cache of free ones for each thread, handed over in bundles of 64 |
 | `peer_malloc` | C++: `malloc` and `free` of the system's library |
 | `peer_boost_pool` | C++: `boost::pool`, a free list in the memory itself |
 
@@ -44,7 +44,7 @@ be told from one given back rightly, nor can two threads that give back one slot
 neither.
 
 `lock_free`, `aligned` and `baseline` are for any number of threads at once; `stack` and `simd` for one. While threads
-use `aligned`, up to 63 free slots may lie in the cache of each, where the others do not find them. `empty` is for a
+use `aligned`, up to 192 free slots may lie in the cache of each, where the others do not find them. `empty` is for a
 moment when nobody else uses the pool. A snapshot of `baseline` has no content of slots: an order whose slot was
 given back since finds nothing of its own.
 

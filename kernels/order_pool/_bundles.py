@@ -1,4 +1,4 @@
-"""Free slots in bundles of 32, handed between the caches of threads and one shared stack.
+"""Free slots in bundles of 64, handed between the caches of threads and one shared stack.
 
 A bundle is a stack's element (`_treiber`): its first slot carries the link to the next bundle in word 0, and each of
 its slots the number of the next one of the bundle in word 1.
@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kernels.machine import atomics
-from kernels.order_pool._slots import SLOT_WORDS, cold
+from kernels.order_pool._slots import SLOT_WORDS, cold, inline
 from kernels.order_pool._treiber import FRESH, LINK, TAG, TOP, never_taken, pop, push_chain
 
-BUNDLE = 32
-ROOM = 2 * BUNDLE  # of a thread's cache: room for two, so that going back and forth at a full one costs nothing
+BUNDLE = 64
+ROOM = (
+    3 * BUNDLE
+)  # of a thread's cache: with a bundle in it and room for one, a batch of that many steps needs no check
 INNER = 1  # the word of a free slot that says which is the next one of its bundle
 
 
@@ -27,40 +29,47 @@ class Shared(NamedTuple):
 
 
 @cold
-def fetch(shared, free, probe, pauses):
-    """Put a bundle, or slots that were never taken, into the empty cache `free`; return how many, 0 when none are left.
+def fetch(shared, free, left, probe, pauses):
+    """Put a bundle, or slots that were never taken, below the `left` slots in the cache `free`; return how many it has.
 
-    As `_treiber.take_shared`, a bundle at a time.
+    As many as before when none are free elsewhere. As `_treiber.take_shared`, a bundle at a time.
     """
-    slots = shared.slots
     while True:
         # ACQUIRE: read before the top is
-        some_left = atomics.load(shared.ends, FRESH, atomics.ACQUIRE) < slots.shape[0] // SLOT_WORDS
+        some_left = atomics.load(shared.ends, FRESH, atomics.ACQUIRE) < shared.slots.shape[0] // SLOT_WORDS
         slot = pop(shared, TAG, probe, pauses)
         if slot >= 0:
+            raise_by(free, left, BUNDLE)
             for i in range(BUNDLE):
                 free[BUNDLE - 1 - i] = slot
-                slot = slots[slot * SLOT_WORDS + INNER]  # in order by the exchange that took the bundle
-            return np.int64(BUNDLE)
+                slot = shared.slots[slot * SLOT_WORDS + INNER]  # in order by the exchange that took the bundle
+            return left + BUNDLE
         if not some_left:
-            return np.int64(0)
+            return left
         first, got = never_taken(shared, BUNDLE)
-        for i in range(got):
-            free[got - 1 - i] = first + i
         if got:
-            return got
+            raise_by(free, left, got)
+            for i in range(got):
+                free[got - 1 - i] = first + i
+            return left + got
+
+
+@inline
+def raise_by(free, left, by):
+    """Move the `left` slots of a cache up: those that came back last stay on top."""
+    for i in range(left - 1, -1, -1):
+        free[i + by] = free[i]
 
 
 @cold
-def hand_over(shared, free, probe, pauses):
-    """Move the older half of the full cache `free` to the shared stack; return how many are left."""
-    slots = shared.slots
+def hand_over(shared, free, left, probe, pauses):
+    """Move the bundle at the bottom of the cache `free`, of `left` slots, to the shared stack; return how many stay."""
     for i in range(BUNDLE):
-        slots[free[i] * SLOT_WORDS + INNER] = free[i + 1]  # the last one's is not read
+        shared.slots[free[i] * SLOT_WORDS + INNER] = free[i + 1]  # the last one's is not read
     push_chain(shared, free[0], free[0], probe, pauses)
-    for i in range(BUNDLE):
-        free[i] = free[BUNDLE + i]
-    return np.int64(BUNDLE)
+    for i in range(BUNDLE, left):
+        free[i - BUNDLE] = free[i]
+    return left - BUNDLE
 
 
 def link_bundles(state: Any, free: np.ndarray) -> np.ndarray:

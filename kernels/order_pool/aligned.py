@@ -1,15 +1,16 @@
-"""Slots of one cache line each, and a cache of free ones for each thread: the shared stack is met once in 32 times.
+"""Slots of one cache line each, and a cache of free ones for each thread: the shared stack is met once in 64 times.
 
-A thread takes from its own cache and gives back to it. When that is empty it fetches a *bundle* of 32 slots at once,
-and when it is full it hands one over: one exchange of the shared top moves 32 slots (J. Bonwick, "Magazines and Vmem",
+A thread takes from its own cache and gives back to it. When that is empty it fetches a *bundle* of 64 slots at once,
+and when it is full it hands one over: one exchange of the shared top moves 64 slots (J. Bonwick, "Magazines and Vmem",
 2001). Each cache begins on a pair of lines of its own, and no slot shares a line with another: what one thread writes
 never takes a line away from another.
 
 `take` and `give_back` use the cache of the lane in ``state.lane``: `for_lane` gives the state of another thread. While
-free slots lie in the caches of others, a thread may find none: up to 63 for each other thread.
+free slots lie in the caches of others, a thread may find none: up to 192 for each other thread.
 
-In a loop, `replay` keeps the count of the cache in a local array, which LLVM turns into a register: else each take
-would wait for the count that the return before it stored. A compiled loop of one's own may do the same.
+`replay` sees to it once in 64 steps that the cache has what so many may need, and room for what they may bring; the
+steps then ask no more. And the count of the cache lies in a local array meanwhile, which LLVM turns into a register:
+else each take would wait for the count that the return before it stored. A loop of one's own may do the same.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from kernels.machine.hints import unlikely
 from kernels.machine.memory import CACHE_LINE_BYTES, aligned
 from kernels.machine.stack import stack_zeros
 from kernels.order_pool import _slots
-from kernels.order_pool._bundles import ROOM, Shared, fetch, hand_over, link_bundles
+from kernels.order_pool._bundles import BUNDLE, ROOM, Shared, fetch, hand_over, link_bundles
 from kernels.order_pool._churn import GIVEN, GROUP, TAKEN
-from kernels.order_pool._slots import SLOT_WORDS, inline, read, set_free, set_taken, tell_exhausted, write
+from kernels.order_pool._slots import SLOT_WORDS, cold, inline, read, set_free, set_taken, tell_exhausted, write
 from kernels.order_pool._told import LINES_TOUCHED, REFILLS, REFUSED
 from kernels.order_pool._treiber import ENDS_LENGTH, FRESH, TAG, TOP
 from kernels.probe import count, start, stop
@@ -81,35 +82,66 @@ def for_lane(state, lane):
 
 
 @inline
-def take_marked(state, probe, pauses):
-    """Do as `take`, counting what an instrumented pool counts, and waiting at the marked points."""
+def provide(state, probe):
+    """Let the cache have at least a bundle, and room for one; return False where so many are not to be had.
+
+    Then up to BUNDLE calls of `take_provided` and `give_back_provided` may follow.
+    """
     left = state.left[0]
-    count(probe, LINES_TOUCHED, 3)
-    if unlikely(left == 0):
+    shared = Shared(state.slots, state.ends)
+    if unlikely(left < BUNDLE):
         count(probe, REFILLS, 1)
-        left = fetch(Shared(state.slots, state.ends), state.free, probe, pauses)
-        if left == 0:
-            return tell_exhausted(state.told)
-    slot = state.free[np.uint64(left - 1)]
-    state.left[0] = left - 1
+        left = fetch(shared, state.free, left, probe, None)
+    elif unlikely(left > ROOM - BUNDLE):
+        count(probe, REFILLS, 1)
+        left = hand_over(shared, state.free, left, probe, None)
+    state.left[0] = left
+    return left >= BUNDLE
+
+
+@inline
+def take_provided(state, probe):
+    """Take a slot out of the cache, which has one."""
+    count(probe, LINES_TOUCHED, 3)
+    left = state.left[0] - 1
+    slot = state.free[np.uint64(left)]
+    state.left[0] = left
     set_taken(state, slot)
     return slot
 
 
 @inline
-def give_back_marked(state, slot, probe, pauses):
-    """Do as `give_back`, counting what an instrumented pool counts, and waiting at the marked points."""
+def give_back_provided(state, slot, probe):
+    """Give `slot` back to the cache, which has room for it; False when it is no slot or not taken."""
     count(probe, LINES_TOUCHED, 3)
     if unlikely(not set_free(state, slot)):
         count(probe, REFUSED, 1)
         return False
     left = state.left[0]
-    if unlikely(left == ROOM):
-        count(probe, REFILLS, 1)
-        left = hand_over(Shared(state.slots, state.ends), state.free, probe, pauses)
     state.free[np.uint64(left)] = slot
     state.left[0] = left + 1
     return True
+
+
+@inline
+def take_marked(state, probe, pauses):
+    """Do as `take`, counting what an instrumented pool counts, and waiting at the marked points."""
+    if unlikely(state.left[0] == 0):
+        count(probe, REFILLS, 1)
+        left = fetch(Shared(state.slots, state.ends), state.free, np.int64(0), probe, pauses)
+        if left == 0:
+            return tell_exhausted(state.told)
+        state.left[0] = left
+    return take_provided(state, probe)
+
+
+@inline
+def give_back_marked(state, slot, probe, pauses):
+    """Do as `give_back`, counting what an instrumented pool counts, and waiting at the marked points."""
+    if unlikely(state.left[0] == ROOM):
+        count(probe, REFILLS, 1)
+        state.left[0] = hand_over(Shared(state.slots, state.ends), state.free, np.int64(ROOM), probe, pauses)
+    return give_back_provided(state, slot, probe)
 
 
 @inline
@@ -135,33 +167,68 @@ def empty(state):
     state.left[0] = 0  # the same memory, but after a restore from a snapshot of another size
 
 
+@inline
+def easy_steps(state, churn, out, first, last, probe):
+    """Do the steps from `first` to `last`, at most BUNDLE, of a pool that has provided for them."""
+    gives, takes, held = churn.gives, churn.takes, churn.held
+    for i in range(np.uint64(first), np.uint64(last)):
+        did = np.int64(0)
+        leaving, arriving = np.int64(gives[i]), np.int64(takes[i])
+        if leaving >= 0 and held[np.uint64(leaving)] >= 0:
+            slot = held[np.uint64(leaving)]
+            own = read(state, slot, 0) == leaving
+            did = GIVEN if give_back_provided(state, slot, probe) and own else 0
+        if arriving >= 0:
+            slot = take_provided(state, probe)
+            held[np.uint64(arriving)] = slot
+            write(state, slot, 0, arriving)
+            did |= TAKEN
+        out[i] = did
+
+
+@cold
+def scarce_steps(state, churn, out, first, last, probe):
+    """Do the steps from `first` to `last` of a pool that may have no slot left."""
+    gives, takes, held = churn.gives, churn.takes, churn.held
+    for i in range(first, last):
+        did = np.int64(0)
+        leaving, arriving = np.int64(gives[i]), np.int64(takes[i])
+        if leaving >= 0 and held[leaving] >= 0:
+            slot = held[leaving]
+            own = read(state, slot, 0) == leaving
+            did = GIVEN if give_back_marked(state, slot, probe, None) and own else 0
+        if arriving >= 0:
+            slot = take_marked(state, probe, None)
+            held[arriving] = slot
+            if slot >= 0:
+                write(state, slot, 0, arriving)
+                did |= TAKEN
+        out[i] = did
+
+
 @kernel_jit(_nrt=False)
 def replay(state, churn, out, begin, probe):
     """Do the steps from `begin` on, write to `out` what each did, and return their number. For many threads at once."""
-    gives, takes, held = churn.gives, churn.takes, churn.held
-    lane = for_lane(state, churn.lane[0])
-    left = stack_zeros(LEFT_LENGTH, np.int64)  # the only pointer to it stays here, so LLVM keeps it in a register
-    left[0] = lane.left[0]
-    own_pool = AlignedState(lane.slots, lane.ends, lane.ages, lane.told, lane.caches, lane.free, left)
-    for first in range(begin, gives.shape[0], GROUP):
+    lane, steps = for_lane(state, churn.lane[0]), churn.gives.shape[0]
+    # The only pointers to these stay here, so LLVM keeps what they hold in registers.
+    left, ages = stack_zeros(LEFT_LENGTH, np.int64), stack_zeros(LEFT_LENGTH, np.int64)
+    left[0], ages[_slots.AGE] = lane.left[0], lane.ages[_slots.AGE]
+    own = AlignedState(lane.slots, lane.ends, ages, lane.told, lane.caches, lane.free, left)
+    for first in range(begin, steps, GROUP):
         stamp = start(probe)
-        for i in range(np.uint64(first), np.uint64(min(first + GROUP, gives.shape[0]))):
-            did = np.int64(0)
-            leaving, arriving = np.int64(gives[i]), np.int64(takes[i])
-            if leaving >= 0 and held[np.uint64(leaving)] >= 0:
-                slot = held[np.uint64(leaving)]
-                own = read(own_pool, slot, 0) == leaving
-                did = GIVEN if give_back_marked(own_pool, slot, probe, None) and own else 0
-            if arriving >= 0:
-                slot = take_marked(own_pool, probe, None)
-                held[np.uint64(arriving)] = slot
-                if slot >= 0:
-                    write(own_pool, slot, 0, arriving)
-                    did |= TAKEN
-            out[i] = did
+        last = min(first + GROUP, steps)
+        if provide(own, probe):
+            easy_steps(own, churn, out, first, last, probe)
+        else:
+            lane.left[0] = left[0]
+            scarce_steps(lane, churn, out, first, last, probe)
+            left[0] = lane.left[0]
         stop(probe, stamp)
     lane.left[0] = left[0]
-    return gives.shape[0]
+    return steps
+
+
+assert GROUP <= BUNDLE
 
 
 def import_state(state: AlignedState, canonical: Canonical) -> Any:
@@ -180,7 +247,7 @@ VARIANT = Variant(
     name="aligned",
     parent="lock_free",
     idea="A slot is a cache line, and each thread has a cache of free slots on lines of its own, whose count stays in "
-    "a register during a batch: the shared stack is met once in 32 times.",
+    "a register during a batch: the shared stack is met once in 64 times.",
     allocate=allocate,
     reset=reset,
     replay_from=replay,
