@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kernels.machine.hints import choose
 from kernels.signals._records import COUNT, Records, forget, good, inlined, next_place, offer
 
 PLACE = 1  # where the rings' next bar goes
@@ -83,17 +84,17 @@ def take_microprice(state, record, whole, window, bar):
 
 @inlined
 def take_flow(state, record, whole, window, bar):
-    """Take in a bar; return what the bid has gained since the one before, less what the ask has gained."""
+    """Take in a bar; return what the bid has gained since the one before, less what the ask has gained.
+
+    Chosen without branches: nobody can guess whether a price has moved.
+    """
     bid, bid_size, ask, ask_size = bar
     if not good(bid + ask + bid_size + ask_size):
         forget(record, ASK_SIZE + 1)
         return (np.nan,)
-    flow = np.nan
-    if record[COUNT] > 0.0:
-        flow = bid_size if bid >= record[BID] else 0.0
-        flow -= record[BID_SIZE] if bid <= record[BID] else 0.0
-        flow -= ask_size if ask <= record[ASK] else 0.0
-        flow += record[ASK_SIZE] if ask >= record[ASK] else 0.0
+    demand = choose(bid >= record[BID], bid_size, 0.0) - choose(bid <= record[BID], record[BID_SIZE], 0.0)
+    supply = choose(ask <= record[ASK], ask_size, 0.0) - choose(ask >= record[ASK], record[ASK_SIZE], 0.0)
+    flow = demand - supply if record[COUNT] > 0.0 else np.nan
     record[COUNT] += 1.0
     record[BID], record[BID_SIZE], record[ASK], record[ASK_SIZE] = bid, bid_size, ask, ask_size
     return (flow,)

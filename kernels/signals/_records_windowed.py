@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from kernels.machine.hints import choose
 from kernels.signals._records import COUNT, Records, forget, good, inlined, next_place, offer
 from kernels.signals._state import DEVIATIONS
 
@@ -46,22 +47,20 @@ class Max(Records):
 
 @inlined
 def take_sma(state, record, whole, window, bar):
-    """Take in a bar; return the mean of the last `window` closes."""
+    """Take in a bar; return the mean of the last `window` closes.
+
+    Chosen without branches: single ticks of many symbols come at any place of their rings, which nobody can guess.
+    """
     close = bar[2]
     if not good(close):
         forget(record, SMA_RING)
         return (np.nan,)
     record[COUNT] += 1.0
-    place, inverse = whole[PLACE], 1.0 / window
-    if place == 0:
-        record[FRESH] = 0.0
-    record[FRESH] += close
-    if place == window - 1:
-        record[SUM] = record[FRESH]
-    elif record[COUNT] > window:
-        record[SUM] += close - record[SMA_RING + place]
-    else:
-        record[SUM] += close
+    place, inverse, old = whole[PLACE], 1.0 / window, record[SMA_RING + whole[PLACE]]
+    fresh = close + choose(place > 0, record[FRESH], 0.0)
+    running = record[SUM] + (close - choose(record[COUNT] > window, old, 0.0))
+    record[FRESH] = fresh
+    record[SUM] = choose(place == window - 1, fresh, running)
     record[SMA_RING + place] = close
     whole[PLACE] = next_place(place, window)
     return (record[SUM] * inverse if record[COUNT] >= window else np.nan,)
