@@ -173,6 +173,7 @@ class Kernel:
     count_operations: Callable[[Any], int]  # input -> how many operations it holds
     operations_per_sample: Callable[[Mapping[str, int]], int] = lambda parameters: 1
     budget: str | None = None  # its row in reports/budgets.toml
+    until: Any = None  # compiled ``(input, end) -> input`` without the items from `end` on; not needed for an array
     stages: Mapping[str, str] = field(default_factory=dict)  # name: what an operation does there, in their order
     # For a kernel that threads may share: what each of them replays, (input, out), of the types of the whole.
     divide: Callable[[Any, Any, Mapping[str, int]], Sequence[tuple[Any, Any]]] | None = None

@@ -97,6 +97,10 @@ class Side(Frozen):
     probed_elapsed_ns: int | None = Field(None, ge=0, description="the same run with the probe compiled in")
     histogram: str | None = Field(None, description="latencies of an instrumented run, HdrHistogram V2, base64")
     stages: dict[str, str] = Field(default_factory=dict, description="latencies of each stage, as `histogram`")
+    rate_per_s: float | None = Field(
+        default=None, description="of an open loop, as intended; `histogram` is of response times"
+    )
+    service: str | None = Field(default=None, description="of an open loop: times from the real start, as `histogram`")
     counters: dict[str, int] = Field(default_factory=dict)
     noise: Noise = Noise()
 
@@ -141,6 +145,7 @@ class Result(Frozen):
         ge=1,
         description="above 1, a percentile is of the time that so many operations took together",
     )
+    rate_per_s: float | None = Field(default=None, description="of an open loop, as intended")
 
 
 class Comparison(Frozen):
@@ -203,7 +208,7 @@ class Run(Record):
     """Some variants measured, interleaved, on one workload."""
 
     kind: ClassVar[str] = "run"
-    version: ClassVar[int] = 2  # 2: the latencies of stages, notes
+    version: ClassVar[int] = 2  # 2: the latencies of stages, open loops, notes
     workload: Workload
     parameters: dict[str, dict[str, int]] = Field(default_factory=dict, description="by kernel")
     results: list[Result]

@@ -126,7 +126,8 @@ def test_a_bound_is_written_as_one():
 def test_the_stages_of_an_operation_are_shown_with_what_they_may_spend():
     def row(metric, statistic, value):
         return record.Result(
-            kernel="k", variant="v", metric=metric, statistic=statistic, unit="ns", value=value, low=None, high=None, samples=9
+            kernel="k", variant="v", metric=metric, statistic=statistic, unit="ns", value=value, low=None, high=None,
+            samples=9,
         )  # fmt: skip
 
     results = [row("stage.decode", "p50", 20), row("stage.decode", "p99", 45), row("service_time", "p99", 90)]

@@ -9,6 +9,7 @@ import click
 
 from workbench.commands._measuring import describe_run, figure, make_request, measuring_options
 from workbench.commands._stages import stage_rows
+from workbench.errors import InputError
 
 if TYPE_CHECKING:
     from workbench.gate.budgets import BudgetOutcome
@@ -30,16 +31,46 @@ _WIDE, _WIDEST = 100, 140  # columns of the terminal from which on the table hol
 @click.command("run")
 @click.argument("kernels", nargs=-1, required=True, metavar="KERNEL[/VARIANT]...")
 @measuring_options
+@click.option("--rate", "rates", type=float, multiple=True, help="Open loop: operations a second; repeatable.")
+@click.option(
+    "--arrivals",
+    type=click.Choice(("poisson", "fixed", "recorded", "burst")),
+    help="Open loop: when operations come; for recorded, --rate is the speed. [poisson]",
+)
+@click.option("--burst-factor", type=float, help="Open loop: how much closer together a burst's operations are. [100]")
+@click.option(
+    "--knee", metavar="NS", type=float, help="Open loop: find the highest rate whose p99 response holds this."
+)
 @click.option("--save-baseline", metavar="NAME", help="Save the result under this name, to compare with later.")
 @click.option("--no-save", is_flag=True, help="Do not save to the store.")
-def command(kernels: tuple[str, ...], as_json: bool, save_baseline: str | None, no_save: bool, **options: Any) -> None:
+def command(
+    kernels: tuple[str, ...],
+    as_json: bool,
+    rates: tuple[float, ...],
+    arrivals: str | None,
+    burst_factor: float | None,
+    knee: float | None,
+    save_baseline: str | None,
+    no_save: bool,
+    **options: Any,
+) -> None:
     """Measure kernels: variants interleaved in fresh pinned processes, a table with intervals, saved to the store.
+
+    With --rate, --arrivals or --knee the operations of one kernel are begun when they are due, however late the one
+    before (an open loop), and response times count from there.
 
     \b
     workbench run order_book
     workbench run order_book/baseline order_book/ladder --seconds 30
     workbench run signals --input hour.csv.gz --save-baseline monday
+    workbench run order_book/aligned --rate 1000000 --rate 5000000
+    workbench run order_book/aligned order_book/ladder --knee 2000
+    workbench run order_book/aligned --arrivals recorded --rate 100
     """
+    if rates or arrivals or burst_factor or knee is not None:
+        run = _open_loop(kernels, rates, arrivals, burst_factor, knee, as_json, options)
+        _save(run, save_baseline, no_save, as_json)
+        return
     from workbench.measure.driver import Measurement
     from workbench.measure.progress import choose_progress
 
@@ -51,16 +82,41 @@ def command(kernels: tuple[str, ...], as_json: bool, save_baseline: str | None, 
         click.echo(run.to_json())
     else:
         print_run(run, report)
-    if not no_save or save_baseline:
+    _save(run, save_baseline, no_save, as_json)
+
+
+def _save(run: Run, baseline: str | None, no_save: bool, as_json: bool) -> None:
+    """Put `run` into the store, unless nobody wants it there."""
+    if not no_save or baseline:
         from workbench.store import open_store
 
         store = open_store()
         store.add(run)
-        if save_baseline:
-            store.save_baseline(save_baseline, run)
+        if baseline:
+            store.save_baseline(baseline, run)
         if not as_json:
-            click.echo(f"saved as {run.record_id}" + (f", baseline {save_baseline}" if save_baseline else ""))
+            click.echo(f"saved as {run.record_id}" + (f", baseline {baseline}" if baseline else ""))
     sys.stdout.flush()
+
+
+def _open_loop(
+    kernels: tuple[str, ...],
+    rates: tuple[float, ...],
+    arrivals: Any,
+    burst_factor: float | None,
+    knee: float | None,
+    as_json: bool,
+    options: dict[str, Any],
+) -> Run:
+    from workbench.commands._open_loop import run_open_loop
+    from workbench.measure.load import Load
+
+    if burst_factor is not None and arrivals != "burst":
+        raise InputError("--burst-factor is of bursts: give --arrivals burst with it")
+    if knee is not None and not knee > 0:
+        raise InputError(f"--knee {knee:g} is no limit of a response time: give ns above 0")
+    load = Load(arrivals or "poisson", tuple(rates), burst_factor or 100.0, knee)
+    return run_open_loop(kernels, load, as_json, options)
 
 
 def print_run(run: Run, report: Report, width: int | None = None) -> None:

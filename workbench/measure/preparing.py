@@ -19,14 +19,16 @@ from workbench.measure.job import Setting
 class Prepared:
     """The variants, the workload and each kernel's input that a setting names; no state is built and nothing is timed.
 
-    `notes` says what was left out and why. Raises InputError for what cannot be found, loaded or fed in.
+    `notes` says what was left out and why; `timestamps_ns` when the events happened, where that is asked for. Raises
+    InputError for what cannot be found, loaded or fed in.
     """
 
-    def __init__(self, setting: Setting):
+    def __init__(self, setting: Setting, *, timestamps: bool = False):
         self.chosen, self.notes = find_variants(setting)
         loaded = _load(setting)
         self.workload: record.Workload = loaded.workload
         self.notes += loaded.notes
+        self.timestamps_ns = loaded.events["timestamp_ns"].copy() if timestamps else None
         parameters = _parameters(setting, self.chosen, loaded.events)
         self._inputs: dict[str, tuple[dict[str, Any], Any]] = {}
         for kernel in self.chosen:

@@ -180,28 +180,28 @@ def results_of(
     """
     rows = []
     for statistic, fraction in policy.PERCENTILES.items():
-        found = _percentile(replicates, variant, fraction)
+        found = percentile_of(replicates, variant, fraction)
         if found is not None:
-            row = _row(variant, "service_time", statistic, "ns", *found)
+            row = result_row(variant, "service_time", statistic, "ns", *found)
             rows.append(row.model_copy(update={"operations_per_sample": operations_per_sample}))
     rows += _stages(replicates, variant, operations_per_sample)
     means = log_values(replicates, variant, batch_mean_ns)
     value, interval = _centre(means)
     operations = sum(side.operations for r in replicates for block in r.blocks for side in sides_of(block, variant))
-    rows.append(_row(variant, "service_time", "batch_mean", "ns", value, interval, operations))
+    rows.append(result_row(variant, "service_time", "batch_mean", "ns", value, interval, operations))
     inverted = Interval(1e9 / interval.high, 1e9 / interval.low) if interval else None
-    rows.append(_row(variant, "throughput", "mean", "operations/s", 1e9 / value, inverted, operations))
+    rows.append(result_row(variant, "throughput", "mean", "operations/s", 1e9 / value, inverted, operations))
     overheads = log_values(replicates, variant, probe_overhead)
     if any(overheads):
         value, interval = _centre(overheads)
-        rows.append(_row(variant, "probe_overhead", "mean", "times", value, interval, sum(map(len, overheads))))
+        rows.append(result_row(variant, "probe_overhead", "mean", "times", value, interval, sum(map(len, overheads))))
     seconds = [r.compile_s[variant] for r in replicates if variant in r.compile_s]
     if seconds:
-        rows.append(_row(variant, "compile_time", "max", "s", max(seconds), None, len(seconds)))
+        rows.append(result_row(variant, "compile_time", "max", "s", max(seconds), None, len(seconds)))
     allocations = [r.allocations[variant] for r in replicates if variant in r.allocations]
     if allocations:
         most, number = max(allocations), len(allocations)
-        rows.append(_row(variant, "allocations", "max", "allocations/replay", most, None, number))
+        rows.append(result_row(variant, "allocations", "max", "allocations/replay", most, None, number))
     return rows
 
 
@@ -211,9 +211,9 @@ def _stages(replicates: Sequence[record.Replicate], variant: str, operations_per
     rows = []
     for stage in dict.fromkeys(name for side in sides for name in side.stages):
         for statistic, fraction in policy.PERCENTILES.items():
-            found = _percentile(replicates, variant, fraction, stage)
+            found = percentile_of(replicates, variant, fraction, stage)
             if found is not None:
-                row = _row(variant, f"stage.{stage}", statistic, "ns", *found)
+                row = result_row(variant, f"stage.{stage}", statistic, "ns", *found)
                 rows.append(row.model_copy(update={"operations_per_sample": operations_per_sample}))
     return rows
 
@@ -228,11 +228,13 @@ def memory_rows(variant: str, memory: Memory) -> list[record.Result]:
         "state_arrays": memory.state_arrays,
     }
     return [
-        _row(variant, metric, "max", "bytes", value, None, 1) for metric, value in figures.items() if value is not None
+        result_row(variant, metric, "max", "bytes", value, None, 1)
+        for metric, value in figures.items()
+        if value is not None
     ]
 
 
-def _row(
+def result_row(
     variant: str,
     metric: str,
     statistic: str,
@@ -242,6 +244,7 @@ def _row(
     samples: int,
     bound: Literal["value", "upper"] = "value",
 ) -> record.Result:
+    """Return one figure of `variant` (kernel/variant)."""
     kernel, _, name = variant.partition("/")
     return record.Result(
         kernel=kernel,
@@ -269,7 +272,7 @@ def _centre(groups: list[list[float]]) -> tuple[float, Interval | None]:
     return math.exp(centre), Interval(math.exp(whole.low), math.exp(whole.high))
 
 
-def _percentile(
+def percentile_of(
     replicates: Sequence[record.Replicate], variant: str, fraction: float, stage: str = ""
 ) -> tuple[float, Interval | None, int, Literal["value", "upper"]] | None:
     """Return a percentile of all latencies with its interval, its samples, and whether it is only a bound.
