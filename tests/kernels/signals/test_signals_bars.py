@@ -127,7 +127,7 @@ def test_quotes_of_an_empty_book_and_of_no_bars():
 
 
 def test_the_quotes_of_a_real_market_stand_around_its_trades(real_data):
-    bars = bars_of(workloads.parse("aapl").events, symbols=1)
+    bars = bars_of(workloads.parse("aapl").events, symbols=2)
     there = np.isfinite(bars.bid_price) & np.isfinite(bars.ask_price)
     assert there.mean() > 0.99
     assert np.all(bars.bid_price[there] < bars.ask_price[there])
