@@ -33,8 +33,9 @@ its single operations, for compiled callers and for Python.
 With `threads` > 1 each thread works through the requests of its own accounts (the answers are then those of one
 thread), or with `shared` through every n-th request, whosever it is. A request is timed by itself with a probe, which
 costs more than the request: percentiles of an instrumented run are upper bounds, in steps of the clock (10 ns on some
-machines), and throughput is measured without. `lines_touched` counts lines of accounts, locks and the control block, by
-address, for single requests; `simd` counts for each batch.
+machines), and throughput is measured without. A batch of `simd` is timed as one: the time
+until the last of its 64 requests has its answer. `lines_touched` counts lines of accounts, locks and the control block,
+by address.
 """
 
 _REFUSALS = {
@@ -72,6 +73,7 @@ KERNEL = Kernel(
         Parameter("interval_ns", 400_000_000, 1, 2**40, "time between an account's messages at its steady rate"),
         Parameter("burst", 3, 1, 2**20, "messages that an account may send at once"),
         Parameter("violating", 20, 0, 1000, "of a thousand orders so many are made to break a rule"),
+        Parameter("batches", 1, 0, 1, "0: also `simd` takes the requests one by one"),
         Parameter("threads", 1, 1, 64, "threads that work through the requests at the same time"),
         Parameter("shared", 0, 0, 1, "1: every thread works on all accounts; 0: each account is of one thread"),
     ),

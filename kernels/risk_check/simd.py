@@ -83,6 +83,7 @@ BIAS = 2**40  # added to long and short, which may be negative: no lane ever is
 BOUNDLESS = 2**62
 NONE = 0  # no reason yet
 BATCH = 64
+BATCHES = 7  # the word of `control` that says whether requests are taken in batches
 WIDE = 16  # requests at a time where 32 bits are enough: one AVX-512 register
 
 
@@ -91,7 +92,7 @@ class SimdState(NamedTuple):
 
     used: np.ndarray  # int64[8 * (accounts + 1)] on whole cache lines
     limits: np.ndarray  # int64[8 * (accounts + 1)]
-    control: np.ndarray  # int64[8]
+    control: np.ndarray  # int64[8]; the word BATCHES is this variant's own
     refused: np.ndarray  # int64[128], see `_rules.tally_alone`
     per_action: np.ndarray  # int64[8 * ACTIONS]: what an action adds whatever its size: orders and time
     lanes_of: np.ndarray  # uint8[2 * ACTIONS]: the lanes that take the size, those that are compared with their limit
@@ -116,6 +117,7 @@ def allocate(parameters: Mapping[str, int]) -> SimdState:
         first=aligned(2 * BATCH, np.int32),
         found=aligned(BATCH, np.uint8),
     )
+    state.control[BATCHES] = parameters["batches"]
     state.places[[NEXT_LANE, LANES]] = -1, 1 << NOTIONAL_LANE
     for action in (0, 1, *range(RELEASE_BIT, ACTIONS)):
         _describe_action(state, action, parameters["interval_ns"])
@@ -366,7 +368,7 @@ def kill(state, account, on):
 def replay(state, orders, out, begin, probe):
     """Work through the requests from `begin` on and write a `Reason` for each into `out`; return their number."""
     i, end = begin, orders.action.shape[0]
-    while end - i >= BATCH:
+    while end - i >= BATCH and state.control[BATCHES] != 0:
         stamp = start(probe)
         _batch(state, orders, out, i, probe)
         stop(probe, stamp)
