@@ -28,6 +28,7 @@ Hands out slots of 64 bytes, room for one `kernels.messages.ORDER`, and takes th
 | `lock_free` | the stack as a linked list whose top is swung by compare-exchange, with a tag against ABA |
 | `simd` | a bit for each slot, free ones found by wide compares |
 | `aligned` | slots on cache lines of their own, a cache of free ones for each thread, handed over in bundles of 64 |
+| `trusted` | `aligned` without marks: misuse is not told, as with `malloc` |
 | `peer_malloc` | C++: `malloc` and `free` of the system's library |
 | `peer_boost_pool` | C++: `boost::pool`, a free list in the memory itself |
 
@@ -39,14 +40,14 @@ a slot writes the order's number into it, and checks it when giving it back. An 
 given back.
 
 `take` returns -1 when no slot is free. `give_back` refuses a number that is no slot, and a slot that nobody has taken;
-each is counted (`kernels.order_pool._told.Told`). A slot given back twice after somebody else has taken it again cannot
-be told from one given back rightly, nor can two threads that give back one slot at the very same moment; `malloc` tells
-neither.
+each is counted (`kernels.order_pool._told.Told`). `trusted` refuses neither. A slot given back twice after somebody else
+has taken it again cannot be told from one given back rightly, nor can two threads that give back one slot at the very
+same moment; `malloc` tells nothing at all.
 
-`lock_free`, `aligned` and `baseline` are for any number of threads at once; `stack` and `simd` for one. While threads
-use `aligned`, up to 192 free slots may lie in the cache of each, where the others do not find them. `empty` is for a
-moment when nobody else uses the pool. A snapshot of `baseline` has no content of slots: an order whose slot was
-given back since finds nothing of its own.
+`stack` and `simd` are for one thread, the others for any number at once. While threads use `aligned` or `trusted`, up
+to 192 free slots may lie in the cache of each, where the others do not find them. `empty` is for a moment when nobody
+else uses the pool. A snapshot of `baseline` has no content of slots: an order whose slot was given back since finds
+nothing of its own.
 
 `simd` looks at 8 words at once, a line of the bitmap. A probe stamps 64 steps together. `lines_touched` counts lines of
 the pool and of the slot's mark, reckoned from what the code does.
@@ -74,7 +75,7 @@ KERNEL = Kernel(
         "No slot is lost: those taken and those free are all slots, at every moment.",
         "A slot holds what its owner wrote until it is given back.",
         "A take fails when all slots are taken, and then is counted.",
-        "A number that is no slot, and a slot that is free, are refused and change nothing.",
+        "A number that is no slot, and a slot that is free, are refused and change nothing; except by `trusted`.",
         "No memory is allocated, except by the baseline.",
     ),
     parameters=(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba.extending import overload
 
 from kernels._jit import kernel_jit
 from kernels.catalog import Canonical
@@ -36,25 +37,47 @@ def write(state, slot, word, value):
     state.slots[np.uint64(slot * SLOT_WORDS + word)] = value
 
 
-@inline
-def set_taken(state, slot):
-    """Note that the pool has handed out `slot`."""
-    state.slots[np.uint64(slot * SLOT_WORDS + MARK)] = state.ages[AGE]
+def set_taken(state: Any, slot: Any) -> Any:
+    """Note that the pool has handed out `slot`, in a state with marks. For compiled code only."""
 
 
-@inline
-def set_free(state, slot):
+def set_free(state: Any, slot: Any) -> Any:
     """Note that `slot` came back; return False, changing nothing, when it is no slot or was free already.
 
-    Two threads that give back the same slot at the very same moment may both hear True: that is not detected.
+    Two threads that give back the same slot at the very same moment may both hear True: that is not detected. A state
+    without ``ages`` has no marks: it trusts whoever gives back, and always says True. For compiled code only.
     """
-    if np.uint64(slot) >= np.uint64(state.slots.shape[0] // SLOT_WORDS):
-        return tell(state.told, FOREIGN)
-    place = np.uint64(slot * SLOT_WORDS + MARK)
-    if state.slots[place] != state.ages[AGE]:
-        return tell(state.told, FREE_ALREADY)
-    state.slots[place] = 0
-    return True
+
+
+_OPTIONS: Any = {"nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
+
+
+@overload(set_taken, jit_options=_OPTIONS)
+def _set_taken(state, slot):
+    if "ages" not in state.fields:
+        return lambda state, slot: None
+
+    def mark(state, slot):
+        state.slots[np.uint64(slot * SLOT_WORDS + MARK)] = state.ages[AGE]
+
+    return mark
+
+
+@overload(set_free, jit_options=_OPTIONS)
+def _set_free(state, slot):
+    if "ages" not in state.fields:
+        return lambda state, slot: True
+
+    def unmark(state, slot):
+        if np.uint64(slot) >= np.uint64(state.slots.shape[0] // SLOT_WORDS):
+            return tell(state.told, FOREIGN)
+        place = np.uint64(slot * SLOT_WORDS + MARK)
+        if state.slots[place] != state.ages[AGE]:
+            return tell(state.told, FREE_ALREADY)
+        state.slots[place] = 0
+        return True
+
+    return unmark
 
 
 @cold

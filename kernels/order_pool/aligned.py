@@ -5,8 +5,8 @@ and when it is full it hands one over: one exchange of the shared top moves 64 s
 2001). Each cache begins on a pair of lines of its own, and no slot shares a line with another: what one thread writes
 never takes a line away from another.
 
-`take` and `give_back` use the cache of the lane in ``state.lane``: `for_lane` gives the state of another thread. While
-free slots lie in the caches of others, a thread may find none: up to 192 for each other thread.
+`take` and `give_back` use the cache that the state names: the first thread's, until `for_lane` gives the state of
+another thread. While free slots lie in the caches of others, a thread may find none: up to 192 for each other thread.
 
 `replay` sees to it once in 64 steps that the cache has what so many may need, and room for what they may bring; the
 steps then ask no more. And the count of the cache lies in a local array meanwhile, which LLVM turns into a register:
@@ -72,13 +72,13 @@ def reset(state: AlignedState) -> None:
     state.told[:] = 0
 
 
-@inline
-def for_lane(state, lane):
-    """Return the state as the thread number `lane` uses it, from 0 to the parameter ``threads`` less one."""
+def for_lane(state: Any, lane: int) -> Any:
+    """Return the state as the thread number `lane` uses it, from 0 to the parameter ``threads`` less one.
+
+    For Python: a compiled function without reference counts must not return arrays to one that has them.
+    """
     own = state.caches[lane]
-    return AlignedState(
-        state.slots, state.ends, state.ages, state.told, state.caches, own[PAIR_OF_LINES:], own[:LEFT_LENGTH]
-    )
+    return state._replace(free=own[PAIR_OF_LINES:], left=own[:LEFT_LENGTH])
 
 
 @inline
@@ -114,7 +114,7 @@ def take_provided(state, probe):
 def give_back_provided(state, slot, probe):
     """Give `slot` back to the cache, which has room for it; False when it is no slot or not taken."""
     count(probe, LINES_TOUCHED, 3)
-    if unlikely(not set_free(state, slot)):
+    if unlikely(not set_free(state, slot)):  # always true in a pool without marks
         count(probe, REFUSED, 1)
         return False
     left = state.left[0]
@@ -209,7 +209,10 @@ def scarce_steps(state, churn, out, first, last, probe):
 @kernel_jit(_nrt=False)
 def replay(state, churn, out, begin, probe):
     """Do the steps from `begin` on, write to `out` what each did, and return their number. For many threads at once."""
-    lane, steps = for_lane(state, churn.lane[0]), churn.gives.shape[0]
+    steps, row = churn.gives.shape[0], state.caches[churn.lane[0]]
+    lane = AlignedState(
+        state.slots, state.ends, state.ages, state.told, state.caches, row[PAIR_OF_LINES:], row[:LEFT_LENGTH]
+    )
     # The only pointers to these stay here, so LLVM keeps what they hold in registers.
     left, ages = stack_zeros(LEFT_LENGTH, np.int64), stack_zeros(LEFT_LENGTH, np.int64)
     left[0], ages[_slots.AGE] = lane.left[0], lane.ages[_slots.AGE]
