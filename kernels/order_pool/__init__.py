@@ -40,9 +40,9 @@ a slot writes the order's number into it, and checks it when giving it back. An 
 given back.
 
 `take` returns -1 when no slot is free. `give_back` refuses a number that is no slot, and a slot that nobody has taken;
-each is counted (`kernels.order_pool._told.Told`). `trusted` refuses neither. A slot given back twice after somebody else
-has taken it again cannot be told from one given back rightly, nor can two threads that give back one slot at the very
-same moment; `malloc` tells nothing at all.
+each is counted (`kernels.order_pool._told.Told`). `trusted` refuses neither. A slot given back twice after somebody
+else has taken it again cannot be told from one given back rightly, nor can two threads that give back one slot at the
+very same moment; `malloc` tells nothing at all.
 
 `stack` and `simd` are for one thread, the others for any number at once. While threads use `aligned` or `trusted`, up
 to 192 free slots may lie in the cache of each, where the others do not find them. `empty` is for a moment when nobody

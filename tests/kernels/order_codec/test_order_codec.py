@@ -19,6 +19,12 @@ each_compiled = pytest.mark.parametrize("variant", COMPILED, ids=lambda variant:
 each_kind = pytest.mark.parametrize("kind", list(KINDS))
 
 
+def quick_for(*names):
+    """Return the parameters of a test that is a slow one for all others: they compile for seconds."""
+    marked = [pytest.param(v, id=v.name, marks=() if v.name in names else pytest.mark.slow) for v in COMPILED]
+    return pytest.mark.parametrize("variant", marked)
+
+
 def assert_as_the_reference(variant, messages, **parameters):
     instance, reference = variant.build(**parameters), KERNEL.reference()
     out, expected = variant.replay(instance, messages), reference.replay(messages)
@@ -105,7 +111,7 @@ def test_shares_of_threads_make_the_whole(variant, kind):
     assert np.array_equal(instance.export_state()["bad"], reference.export_state()["bad"])
 
 
-@each_compiled
+@quick_for("aligned")
 @each_kind
 def test_one_message_at_a_time(variant, kind):
     """`encode` and `decode`, called from Python as a compiled caller would."""
@@ -129,7 +135,7 @@ def test_one_message_at_a_time(variant, kind):
     assert state.bad[0, Refusal.SIDE] == 1 and state.bad[0, Refusal.CUT] == 5
 
 
-@each_variant
+@quick_for("aligned")
 def test_the_probe_counts_batches_and_refusals(variant):
     messages = messages_of(random_records(2, 100, "order", 0.3))
     instance = variant.build(instrumented=True, batch=16)
@@ -138,7 +144,7 @@ def test_the_probe_counts_batches_and_refusals(variant):
     assert instance.counters()["refused"] == instance.export_state()["bad"].sum() > 0
     if variant.name == "lock_free":
         assert instance.counters()["lines_touched"] == 200
-    elif variant.name != "baseline":
+    else:
         assert 100 * 53 * 2 / 64 < instance.counters()["lines_touched"] < 240
 
 
@@ -171,6 +177,14 @@ def test_refusals_move_to_any_variant(variant, other):
         with pytest.raises(ValueError, match="a canonical state has 'bad'"):
             second.import_state(wrong)
     assert second.export_state()["bad"].tolist() == list(range(11))
+
+
+def test_the_probe_of_text_counts_too():
+    messages = messages_of(random_records(2, 20, "event", 0.5))
+    instance = KERNEL.variants["baseline"].build(message="event", instrumented=True, batch=8)
+    KERNEL.variants["baseline"].replay(instance, messages)
+    assert instance.probe.histogram.sum() == 3
+    assert instance.counters()["refused"] == instance.export_state()["bad"].sum() > 0
 
 
 # ---- text ------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,10 @@ from kernels.order_pool._churn import GIVEN, GROUP, TAKEN
 from kernels.order_pool._told import Told
 
 each_variant = pytest.mark.parametrize("variant", OURS, ids=lambda variant: variant.name)
+one_of_each = pytest.mark.parametrize(  # the others compile for seconds, to show the same
+    "variant",
+    [pytest.param(v, id=v.name, marks=() if v.name in ("stack", "simd") else pytest.mark.slow) for v in OURS],
+)
 
 
 @each_variant
@@ -158,7 +162,7 @@ def test_snapshot_restore_and_reset(variant):
     assert np.array_equal(variant.replay(instance, churn), whole)
 
 
-@each_variant
+@one_of_each
 def test_the_probe_counts(variant):
     churn = random_churn(8, 900, 700)
     instance, plain = variant.build(instrumented=True, slots=200), variant.build(slots=200)
