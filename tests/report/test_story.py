@@ -57,6 +57,14 @@ def test_a_kernel_of_ones_own_has_a_chain_whose_missing_link_is_told(monkeypatch
     assert chain.left_out == ("ladder was left out: it is away.",)
 
 
+def test_what_refuses_the_usual_parameters_is_left_out(monkeypatch):
+    ladder = kernels.get("order_book").variants["ladder"]
+    monkeypatch.setattr(ladder, "refuses", lambda parameters: f"it has no window of {parameters['window_ticks']}")
+    chain = chain_of("order_book", ["aligned"])
+    assert [step.variant for step in chain.steps] == ["baseline", "aligned"]
+    assert "ladder was left out: it has no window of 4096." in chain.left_out
+
+
 def test_each_step_is_concluded_from_the_records():
     run = story.with_counts(run_of(), CHAIN, COUNTS)
     root, ladder, aligned = (conclusion(CHAIN, step, run, LINES, COUNTS) for step in STEPS)

@@ -83,7 +83,8 @@ def chain_of(kernel: str, variants: Sequence[str] = ()) -> Chain:
         chosen = [found.variant(name) for name in variants]
     except KeyError as error:
         raise InputError(str(error.args[0])) from None
-    missing = {name: variant.missing() for name, variant in found.variants.items()}
+    usual = found.check_parameters({})
+    missing = {name: variant.missing() or variant.refuses(usual) for name, variant in found.variants.items()}
     named = {variant.name for variant in chosen if not variant.peer} or set(found.variants)
     wanted = {ancestor for name in named for ancestor in [name, *_ancestors(found, name)]}
     own = {name: v for name, v in found.variants.items() if not v.peer and name in wanted and not missing[name]}
