@@ -100,7 +100,7 @@ def peer(
         parent=None,
         idea=idea,
         allocate=allocate,
-        reset=lambda state: None,  # nothing is kept but the columns
+        reset=lambda state: state.results.clear(),  # untimed: their memory is there again for the next ones
         replay_from=replay,
         peer=True,
         relative_tolerance=1e-9,
