@@ -142,3 +142,21 @@ def run(
         replicates=replicates(kernel, speeds, seed=seed, scale=scale) if with_blocks else [],
         duration_s=12.0,
     )
+
+
+def loaded(kernel: str = "order_book", knee: float = 2e6) -> record.Run:
+    """Return the record of an open loop: `ladder` at three loads, the last of which it does not hold."""
+
+    def row(metric, statistic, unit, value, rate=None):
+        return record.Result(
+            kernel=kernel, variant="ladder", metric=metric, statistic=statistic, unit=unit, value=value, low=None,
+            high=None, samples=1000, rate_per_s=rate,
+        )  # fmt: skip
+
+    results = []
+    for rate, response in ((1e6, 90.0), (2e6, 120.0), (4e6, 1e6)):
+        results += [row("response_time", name, "ns", response, rate) for name in ("p50", "p99", "p999")]
+        results += [row("service_time", name, "ns", 80.0, rate) for name in ("p50", "p99", "p999")]
+        results.append(row("achieved_rate", "median", "operations/s", rate, rate))
+    results.append(row("knee", "p99 <= 5000 ns", "operations/s", knee))
+    return run(kernel).model_copy(update={"results": results})

@@ -35,10 +35,12 @@ def all_figures():
         figures.throughput_bars(run, HOSTILE),
         figures.comparison_ratios(compared),
         figures.budget_bullets([Judged(title=HOSTILE, words=HOSTILE)]),
+        figures.response_by_load(factory.loaded(HOSTILE), HOSTILE),
         figures.latency_percentiles(run, "absent"),
         figures.throughput_bars(run, "absent"),
         figures.comparison_ratios([]),
         figures.budget_bullets([]),
+        figures.response_by_load(run, "absent"),
     ]
 
 
@@ -49,7 +51,7 @@ def test_every_figure_has_a_name_a_description_a_table_and_labelled_axes():
         table = figures.figure_table(figure)
         assert table.columns and all(len(row) == len(table.columns) for row in table.rows)
         assert figure.layout.title.text
-    for figure in all_figures()[:4]:
+    for figure in all_figures()[:5]:
         assert "(" in figure.layout.xaxis.title.text or "percentile" in figure.layout.xaxis.title.text
         assert figures.figure_table(figure).rows
 

@@ -55,6 +55,14 @@ def run(path, folder, store, **parameters):
 
 
 @pytest.mark.notebook
+def test_load(tmp_path):
+    asked = {**TINY, "variants": ["ladder"], "rates": [1e5, 1e6], "arrivals": "fixed"}
+    results, outcome = run(shipped("notebooks") / "load.ipynb", tmp_path / "job", tmp_path / "s.sqlite3", **asked)
+    assert {row.rate_per_s for row in results.results if row.metric == "response_time"} == {1e5, 1e6}
+    assert "p99 <= 5000 ns" in outcome.headline
+
+
+@pytest.mark.notebook
 def test_latency(tmp_path):
     results, outcome = run(shipped("notebooks") / "latency.ipynb", tmp_path / "job", tmp_path / "s.sqlite3", **TINY)
     found = {(row.variant, row.metric, row.statistic) for row in results.results}

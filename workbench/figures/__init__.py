@@ -2,6 +2,7 @@
 
 from workbench.figures.budget import budget_bullets
 from workbench.figures.latency import latency_percentiles
+from workbench.figures.load import response_by_load
 from workbench.figures.ratio import comparison_ratios
 from workbench.figures.steps import LEAST, SIMULATED, simulated_counts, step_costs
 from workbench.figures.table import Table, figure_name, figure_table
@@ -16,6 +17,7 @@ __all__ = [
     "figure_name",
     "figure_table",
     "latency_percentiles",
+    "response_by_load",
     "simulated_counts",
     "step_costs",
     "throughput_bars",

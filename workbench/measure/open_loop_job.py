@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from workbench import record
+from workbench.errors import InputError
 from workbench.measure.job import Setting
 
 Arrivals = Literal["fixed", "poisson", "recorded", "burst"]
+
+
+def check_arrivals(name: str) -> Arrivals:
+    """Return `name`, known to be a way of arriving. Raises InputError for another one."""
+    for known in get_args(Arrivals):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    raise InputError(f"there are no arrivals {name!r}: there are {', '.join(get_args(Arrivals))}")
 
 
 class OpenJob(Setting):

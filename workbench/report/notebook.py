@@ -19,8 +19,11 @@ from workbench.files import write_text
 from workbench.gate.baseline import compare_with_baseline
 from workbench.gate.budgets import BudgetOutcome, judge_budgets, read_budgets
 from workbench.gate.outcome import Outcome, write_outcome
+from workbench.measure.driver import Request
+from workbench.measure.open_loop_job import check_arrivals
 from workbench.record import Comparison, Run
 from workbench.report import findings
+from workbench.report.load_words import load_outcome
 
 FOLDER_VARIABLE = "WORKBENCH_JOB_FOLDER"
 
@@ -67,17 +70,56 @@ def measure(
     from workbench.measure.job import read_setting
     from workbench.measure.progress import Silent
 
-    source = Path(workload) if workload and Path(workload).is_file() else workload or None
     return measure_run(
         kernel,
         list(variants) or None,
-        source,
+        _source(workload),
         replicates=replicates,
         seconds=seconds,
         parameters=dict(map(read_setting, settings)),
         progress=Silent(),
         peers=peers,
     )
+
+
+def measure_load(
+    kernel: str,
+    variants: Sequence[str] = (),
+    *,
+    workload: str = "",
+    settings: Sequence[str] = (),
+    arrivals: str = "poisson",
+    rates: Sequence[float] = (),
+    limit_p99_ns: float = 0.0,
+    seconds: float = 12.0,
+    replicates: int = 6,
+) -> Run:
+    """Measure variants of `kernel` under an open loop in fresh processes; return the record.
+
+    `rates` are operations a second (for recorded arrivals: speeds); none: a ladder up to what the variants can do. With
+    a limit of p99, in ns, the highest load that holds it is looked for.
+    """
+    from workbench.measure.job import read_setting
+    from workbench.measure.load import Load
+    from workbench.measure.load import measure_load as measure_run
+    from workbench.measure.progress import Silent
+
+    source = _source(workload)
+    request = Request(
+        selectors=[f"{kernel}/{variant}" for variant in variants] or [kernel],
+        replicates=replicates,
+        seconds=seconds,
+        workload=source if isinstance(source, str) else None,
+        input_file=str(source) if isinstance(source, Path) else None,
+        parameters=dict(map(read_setting, settings)),
+    )
+    load = Load(check_arrivals(arrivals), tuple(rates), knee_p99_ns=limit_p99_ns or None)
+    return measure_run(request, load, Silent())
+
+
+def _source(workload: str) -> str | Path | None:
+    """Return the file that `workload` names, else the name, else None for the default."""
+    return Path(workload) if workload and Path(workload).is_file() else workload or None
 
 
 def find_baseline(name: str, run: Run) -> Run | None:
@@ -116,6 +158,11 @@ def regression_figure(compared: Sequence[Comparison], baseline: Run | None) -> g
 def conclude_latency(run: Run, kernel: str) -> Words:
     """Write the results, and return the finding in words."""
     return conclude(run, findings.latency_outcome(run, kernel, judged_budgets(run)))
+
+
+def conclude_load(run: Run, kernel: str) -> Words:
+    """Write the results, and return in words what the variants hold under load."""
+    return conclude(run, load_outcome(run, kernel))
 
 
 def conclude_regression(
