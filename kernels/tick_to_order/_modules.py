@@ -13,9 +13,11 @@ from types import ModuleType
 from kernels.message_queue import adaptive_mutex as queue_adaptive_mutex
 from kernels.message_queue import aligned as queue_aligned
 from kernels.message_queue import baseline as queue_baseline
+from kernels.message_queue import cells as queue_cells
 from kernels.message_queue import lock_free as queue_lock_free
 from kernels.message_queue import mpmc as queue_mpmc
 from kernels.message_queue import packed as queue_packed
+from kernels.message_queue import robust as queue_robust
 from kernels.message_queue import simd as queue_simd
 from kernels.message_queue import spin_mutex as queue_spin_mutex
 from kernels.order_book import aligned as book_aligned
