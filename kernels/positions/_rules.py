@@ -23,7 +23,7 @@ import numpy as np
 from kernels._jit import kernel_jit
 from kernels.machine import atomics
 from kernels.machine.atomics import RELAXED
-from kernels.machine.hints import unlikely
+from kernels.machine.hints import choose, likely, unlikely
 from kernels.messages import MAX_ORDER_SIZE, MAX_PRICE_TICKS
 from kernels.probe import count
 
@@ -53,6 +53,7 @@ NO_ROOM = -1  # what a fill of a new position answers when the table is full: no
 
 MAX_QUANTITY = 2**31 - 1
 MAX_PROFIT = 2**62
+MOST_EXACT = 2.0**53  # whole numbers below are exact as float64
 MOST_SYMBOLS = 2**16
 SYMBOL_BITS = 16
 
@@ -106,7 +107,20 @@ def bad_mark(control, symbol, price):
 
 @hot
 def part_of_cost(cost, size, held):
-    """Return ``cost * size // held`` without forming the product, which may have 85 bits. ``0 < size < held``."""
+    """Return ``cost * size // held``, exactly. ``0 <= size <= held``, held > 0; the product may have 85 bits.
+
+    Where it is below 2**53, as nearly always, the product and the divisor are whole as floating-point numbers, and the
+    quotient's distance to the next whole number, 1 / held or more, is above its rounding error: cut off, it is exact.
+    """
+    product = np.float64(cost) * np.float64(size)
+    if likely(product < MOST_EXACT):
+        return np.int64(product / np.float64(held))
+    return _part_of_large_cost(cost, size, held)
+
+
+@cold
+def _part_of_large_cost(cost, size, held):
+    """Do as `part_of_cost` in whole numbers, without forming the product."""
     average = np.uint64(cost) // np.uint64(held)
     rest = np.uint64(cost) - average * np.uint64(held)
     return np.int64(average * np.uint64(size) + rest * np.uint64(size) // np.uint64(held))
