@@ -39,7 +39,14 @@ def response_by_load(run: Run, kernel: str, statistic: str = "p99") -> go.Figure
     if not found:
         note(figure, "no open loop of this kernel in the record")
     figure.update_xaxes(type="log", title_text="load (operations a second, log)")
-    figure.update_yaxes(type="log", title_text=f"{statistic.replace('999', '99.9')} of one operation (ns, log)")
+    powers = [10.0**power for power in range(12)]
+    figure.update_xaxes(exponentformat="SI", minor={"showgrid": False})
+    figure.update_yaxes(
+        type="log",
+        title_text=f"{statistic.replace('999', '99.9')} of one operation (log)",
+        tickvals=powers,
+        ticktext=[number(power, "ns").replace(".00", "").replace(".0", "") for power in powers],
+    )
     description = (
         "Solid: how long after its intended start one of the slowest operations ended; dotted: after its real start. "
         "A dashed upright line is the knee, the highest load that holds the limit."
