@@ -64,6 +64,8 @@ class SharedQueue:
             with file.locked(self._file):
                 if not os.fstat(self._file).st_nlink:  # its last user closed it just now
                     raise ValueError(f"message_queue: there is no queue {name!r} any more")
+                if not os.fstat(self._file).st_size:
+                    raise ValueError(f"message_queue: {self._path} is no queue: it is empty")
                 mapped = mmap.mmap(self._file, 0)
                 layout = file.read_layout(self._path, mapped)
                 self._users, control, slots = file.parts(mapped, layout)
