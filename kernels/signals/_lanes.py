@@ -21,8 +21,8 @@ from numba import types
 from numba.extending import overload
 
 from kernels._jit import kernel_jit
-from kernels.machine.vector import high_half, lanes, low_half, store_masked, stream
-from kernels.signals._records import COUNT, Records, _bodies, _plan_of, columns, plans, take
+from kernels.machine.vector import high_half, lanes, low_half, store, store_masked, stream
+from kernels.signals._records import COUNT, _bodies, _plan_of, columns, plans, take
 
 LANES = lanes(np.float64)
 WIDE = 4 * LANES
@@ -47,9 +47,7 @@ class Lanes(NamedTuple):
     carry: np.ndarray  # float64[CARRIED, padded symbols]; means something only while bars are taken in
     since: np.ndarray  # int64[padded symbols]: the row from which a symbol's numbers are in `carry`, or IN_RECORD
     room: np.ndarray  # float64[...], where the largest of a window are found
-    published: (
-        np.ndarray
-    )  # int64[padded symbols]: bars written of the eight symbols from a multiple of 8 on (lock_free)
+    published: np.ndarray  # int64[padded symbols]: `lock_free`'s, how many bars eight symbols have got
 
 
 def _no_room(window: int, symbols: int) -> int:
@@ -60,7 +58,7 @@ class Plan(NamedTuple):
     """What the vectors of one indicator do."""
 
     rows: Any  # (state, bars, out, at, span, first, end, mask, streaming) -> bits of the lanes that met no bad bar
-    series: Any  # (state, bars, out, first, end) -> the row up to which it came
+    series: Any  # (state, bars, out, first, end, streaming) -> the row up to which it came
     promote: Any  # (state, symbol): the record's running numbers to `carry`
     demote: Any  # (state, bars, symbol, row): back, after the row before `row`
     room: Callable[[int, int], int] = _no_room  # (window, symbols) -> float64 of `room`
@@ -93,7 +91,7 @@ def rows(state: Any, bars: Any, out: Any, at: Any, span: Any, first: Any, end: A
     """
 
 
-def series(state: Any, bars: Any, out: Any, first: Any, end: Any) -> Any:
+def series(state: Any, bars: Any, out: Any, first: Any, end: Any, streaming: Any) -> Any:
     """Take in the rows from `first` on of the only symbol, several rows a step; return the row up to which it came."""
 
 
@@ -132,7 +130,7 @@ def stream_registers(out: Any, index: Any, vector: Any) -> Any:
 @overload(stream_registers, jit_options=_OPTIONS)
 def _stream_registers(out, index, vector):
     if vector.lanes == LANES:
-        return lambda out, index, vector: stream(out, index, vector)
+        return lambda out, index, vector: stream(out, index, vector)  # noqa: PLW0108 - Numba takes functions only
 
     def halves(out, index, vector):
         half = (index[0], index[1], index[2] + LANES * (WIDE // LANES // 2))
@@ -149,11 +147,23 @@ def _stream_registers(out, index, vector):
 
 @inlined
 def put(out, index, vector, mask, streaming):
-    """Write the lanes that `mask` has: with `streaming` all of them, past the caches, to an aligned address."""
-    if streaming:
-        stream_registers(out, index, vector)
-    else:
+    """Write the lanes that `mask` has: with `streaming` all of them, past the caches, to an aligned address.
+
+    `streaming` is None or True, so that Numba compiles one of the two only.
+    """
+    if streaming is None:
         store_masked(out, index, vector, mask)
+    else:
+        stream_registers(out, index, vector)
+
+
+@inlined
+def emit(out, index, vector, streaming):
+    """Write a vector of one series: with `streaming` past the caches, to an aligned address. None or True, as `put`."""
+    if streaming is None:
+        store(out, index, vector)
+    else:
+        stream(out, index, vector)
 
 
 @inlined

@@ -72,11 +72,11 @@ def imbalance_rows(state, bars, out, at, span, first, end, mask, streaming):
 
 
 @inlined
-def imbalance_series(state, bars, out, first, end):
+def imbalance_series(state, bars, out, first, end, streaming):
     """`LANES` bars a step."""
     mask = first_lanes(LANES, LANES)
     for row in range(first, end - LANES + 1, LANES):
-        put(out, (0, row, 0), imbalance_at(bars, row, 0, mask), mask, False)
+        put(out, (0, row, 0), imbalance_at(bars, row, 0, mask), mask, streaming)
     return first + (end - first) // LANES * LANES
 
 
@@ -89,11 +89,11 @@ def microprice_rows(state, bars, out, at, span, first, end, mask, streaming):
 
 
 @inlined
-def microprice_series(state, bars, out, first, end):
+def microprice_series(state, bars, out, first, end, streaming):
     """`LANES` bars a step."""
     mask = first_lanes(LANES, LANES)
     for row in range(first, end - LANES + 1, LANES):
-        put(out, (0, row, 0), microprice_at(bars, row, 0, mask), mask, False)
+        put(out, (0, row, 0), microprice_at(bars, row, 0, mask), mask, streaming)
     return first + (end - first) // LANES * LANES
 
 
@@ -109,14 +109,14 @@ def flow_rows(state, bars, out, at, span, first, end, mask, streaming):
 
 
 @inlined
-def flow_series(state, bars, out, first, end):
+def flow_series(state, bars, out, first, end, streaming):
     """`LANES` bars a step, until a bad one."""
     mask, row = first_lanes(LANES, LANES), first
     while row + LANES <= end:
         flow = flow_at(bars, row, 0, mask)
         if bits(finite(flow)) != (1 << LANES) - 1:
             break
-        put(out, (0, row, 0), flow, mask, False)
+        put(out, (0, row, 0), flow, mask, streaming)
         row += LANES
     return row
 

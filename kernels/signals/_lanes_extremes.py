@@ -24,7 +24,7 @@ from kernels.machine.vector import (
     store,
     store_masked,
 )
-from kernels.signals._lanes import Lanes, Plan, inlined, offer, put
+from kernels.signals._lanes import Lanes, Plan, emit, inlined, offer, put
 from kernels.signals._lanes_windowed import demote_window, promote_nothing
 from kernels.signals._scan import BACK_2, BACK_4, LANES, all_finite, finite
 
@@ -83,7 +83,7 @@ def widen(room, length, span):
 
 
 @inlined
-def extreme_series(state, bars, out, first, end, sign):
+def extreme_series(state, bars, out, first, end, streaming, sign):
     """Return what `series` does, of the largest of ``sign * close``, given back times `sign`."""
     close, room, window, row = bars.close, state.room, state.window[0], first
     before = (window + LANES - 1) // LANES * LANES  # bars of the block before that a window reaches back to
@@ -110,13 +110,15 @@ def extreme_series(state, bars, out, first, end, sign):
             widen(room, length, span)
             span *= 2
         for i in range(before, length, LANES):
-            store(out, (0, row + i - before, 0), maximum(load(room, i), load(room, i - (window - span))) * sign)
+            emit(
+                out, (0, row + i - before, 0), maximum(load(room, i), load(room, i - (window - span))) * sign, streaming
+            )
         row = at
     return row
 
 
 @inlined
-def few_series(state, bars, out, first, end, sign):
+def few_series(state, bars, out, first, end, streaming, sign):
     """Return what `extreme_series` does for a window of fewer bars than lanes."""
     close, window, row = bars.close, state.window[0], first
     while row + LANES <= end:
@@ -126,7 +128,7 @@ def few_series(state, bars, out, first, end, sign):
         largest = price * sign
         for back in range(1, window):
             largest = maximum(largest, load(close, (row - back, 0)) * sign)
-        store(out, (0, row, 0), largest * sign)
+        emit(out, (0, row, 0), largest * sign, streaming)
         row += LANES
     return row
 
@@ -144,19 +146,19 @@ def max_rows(state, bars, out, at, span, first, end, mask, streaming):
 
 
 @inlined
-def min_series(state, bars, out, first, end):
+def min_series(state, bars, out, first, end, streaming):
     """The largest of the negated closes."""
     if state.window[0] < LANES:
-        return few_series(state, bars, out, first, end, -1.0)
-    return extreme_series(state, bars, out, first, end, -1.0)
+        return few_series(state, bars, out, first, end, streaming, -1.0)
+    return extreme_series(state, bars, out, first, end, streaming, -1.0)
 
 
 @inlined
-def max_series(state, bars, out, first, end):
+def max_series(state, bars, out, first, end, streaming):
     """The largest."""
     if state.window[0] < LANES:
-        return few_series(state, bars, out, first, end, 1.0)
-    return extreme_series(state, bars, out, first, end, 1.0)
+        return few_series(state, bars, out, first, end, streaming, 1.0)
+    return extreme_series(state, bars, out, first, end, streaming, 1.0)
 
 
 offer("min", Min, Plan(min_rows, min_series, promote_nothing, demote_window, room_for))

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from kernels.machine import atomics
 from kernels.machine.memory import aligned
-from kernels.machine.vector import bits, first_lanes, load_masked
+from kernels.machine.vector import bits, first_lanes, load_masked, stream_fence
 from kernels.probe import start, stop
 from kernels.signals import _lanes_book, _lanes_extremes, _lanes_recursive, _lanes_windowed, _state
 from kernels.signals._lanes import (
@@ -33,6 +34,9 @@ from kernels.signals._records import plans
 from kernels.signals._scan import CHUNK
 
 _FAMILIES = (_lanes_book, _lanes_extremes, _lanes_recursive, _lanes_windowed)  # each announces its indicators
+CACHE_LINE = 64  # bytes
+TOGETHER = 8  # symbols that are published together: a cache line of each row
+STREAMED = 1 << 15  # bars of one series: its output is then larger than what the first two caches hold
 _PADDED_TO = 64  # symbols: the widest group
 
 
@@ -88,8 +92,20 @@ def group(state, bars, out, at, span, first, end, mask, streaming):
 
 
 @inlined
-def down(state, bars, out, begin, first_symbol, end_symbol, step, streaming, probe):
-    """Take in the bars from number `begin` on of some symbols, `step` rows of all of them at a time."""
+def publish(state, first_symbol, end_symbol, more):
+    """Tell readers that these symbols have got so many more bars."""
+    for symbol in range(first_symbol, end_symbol, TOGETHER):
+        done = state.published[symbol] + more  # only the thread that took the symbols writes it
+        atomics.store(state.published, symbol, done, atomics.RELEASE)  # what was written before is seen with it
+
+
+@inlined
+def down(state, bars, out, begin, first_symbol, end_symbol, step, streaming, publishing, probe):
+    """Take in the bars from number `begin` on of some symbols, `step` rows of all of them at a time.
+
+    With `streaming` whole groups are written past the caches: their addresses must be multiples of a cache line. With
+    `publishing` the rows of each span are announced when they are written. Both are None or True.
+    """
     height, row, ready = bars.close.shape[0], begin, begin + started_after(state)
     wide_end = end_symbol - (end_symbol - first_symbol) % WIDE
     while row < height:
@@ -104,8 +120,10 @@ def down(state, bars, out, begin, first_symbol, end_symbol, step, streaming, pro
             for at in range(first_symbol, wide_end, WIDE):
                 group(state, bars, out, at, row, first, end, first_lanes(WIDE, WIDE), streaming)
             for at in range(wide_end, end_symbol, LANES):
-                group(state, bars, out, at, row, first, end, first_lanes(end_symbol - at, LANES), False)
+                group(state, bars, out, at, row, first, end, first_lanes(end_symbol - at, LANES), None)
             stop(probe, stamp)
+        if publishing is not None:
+            publish(state, first_symbol, end_symbol, span_end - row)
         row = span_end
     for symbol in range(first_symbol, end_symbol):
         if state.since[symbol] != IN_RECORD:
@@ -113,16 +131,21 @@ def down(state, bars, out, begin, first_symbol, end_symbol, step, streaming, pro
 
 
 @inlined
-def along(state, bars, out, begin):
-    """Take in the bars from number `begin` on of the only symbol, as far as possible many at a time."""
+def along(state, bars, out, begin, streams):
+    """Take in the bars from number `begin` on of the only symbol, as far as possible many at a time.
+
+    With `streams` a long output is written past the caches, from a bar on whose address allows it.
+    """
     height, row, ready = bars.close.shape[0], begin, begin + started_after(state)
+    if streams is not None:
+        ready += -((out.ctypes.data >> 3) + ready) & 7
     while row < height:
         if state.since[0] == IN_RECORD and (row < ready or not enter(state, 0, row)):
             end = min(height, max(row + LANES, min(ready, row + CHUNK)))
             one_by_one(state, bars, out, 0, row, end)
             row = end
             continue
-        reached = series(state, bars, out, row, height) if height - row >= 3 * LANES else row
+        reached = series(state, bars, out, row, height, streams) if height - row >= 3 * LANES else row
         if reached == row:
             leave(state, bars, 0, row)
             reached = min(height, row + CHUNK)
@@ -142,10 +165,43 @@ def bar_by_bar(state, bars, out, begin, probe):
 
 
 @inlined
+def rows_together(symbols):
+    """Return how many rows of so many symbols are taken before the next group: what was read stays in the caches."""
+    return max(4, 1024 // symbols)
+
+
+@inlined
+def can_stream(out):
+    """Return whether each row of each line begins at a cache line; of one long series, whether the lines lie alike."""
+    if out.shape[2] == 1:
+        return out.shape[1] * 8 % CACHE_LINE == 0 and out.shape[1] >= STREAMED
+    return (out.ctypes.data | out.shape[2] * 8) & (CACHE_LINE - 1) == 0
+
+
+@inlined
 def check_symbols(state, bars):
     """Raise ValueError when the bars are of other symbols than the state."""
     if bars.close.shape[1] != state.records.shape[0]:
         raise ValueError("signals: bars must have as many columns as the state has symbols")
+
+
+@inlined
+def take_all(state, bars, out, begin, probe, streams):
+    """Do what `replay` of the variants of one thread does."""
+    check_symbols(state, bars)
+    symbols = bars.close.shape[1]
+    if probe is None:
+        if symbols == 1:
+            along(state, bars, out, begin, streams)
+        else:
+            down(state, bars, out, begin, 0, symbols, rows_together(symbols), streams, None, probe)
+        if streams is not None:
+            stream_fence()
+    elif symbols == 1:
+        bar_by_bar(state, bars, out, begin, probe)
+    else:
+        down(state, bars, out, begin, 0, symbols, 1, None, None, probe)
+    return bars.close.shape[0]
 
 
 def one_thread_only(parameters: Mapping[str, Any]) -> str | None:

@@ -18,8 +18,8 @@ from kernels.machine.vector import (
     store_masked,
 )
 from kernels.signals import _records_recursive as scalar
-from kernels.signals._lanes import Lanes, Plan, inlined, offer, put
-from kernels.signals._scan import CHUNK, LANES, all_finite, back_1, finite, powers, weigh
+from kernels.signals._lanes import Lanes, Plan, emit, inlined, offer, put
+from kernels.signals._scan import CHUNK, DELAY, LANES, all_finite, back_1, finite, powers, weigh
 from kernels.signals._state import FAST, SIGNAL, SLOW
 
 
@@ -57,7 +57,7 @@ def ema_rows(state, bars, out, at, span, first, end, mask, streaming):
 
 
 @inlined
-def ema_series(state, bars, out, first, end):
+def ema_series(state, bars, out, first, end, streaming):
     """Scan with the decay ``1 - alpha``."""
     close, alpha = bars.close, 2.0 / (state.window[0] + 1)
     by, ends, zero = powers(1.0 - alpha), stack_zeros(LANES, np.float64), splat(0.0, np.float64)
@@ -76,7 +76,7 @@ def ema_series(state, bars, out, first, end):
         while at + LANES <= stop:
             two, four, fresh = weigh(load(close, (at, 0)), load(close, (at - 1, 0)), two, four, by)
             average = multiply_add(average, by[3], fresh * alpha)
-            store(out, (0, at, 0), average)
+            emit(out, (0, at, 0), average, streaming)
             at += LANES
         if not all_finite(average):
             average = before
@@ -140,9 +140,9 @@ def rises(close, row):
 
 
 @inlined
-def rsi_series(state, bars, out, first, end):
-    """Two scans, of the averages times the window: the weight cancels in the ratio."""
-    close, window = bars.close, state.window[0]
+def rsi_series(state, bars, out, first, end, streaming):
+    """Two scans, of the averages times the window, whose weight cancels; the ratios some steps later."""
+    close, room, window = bars.close, state.room, state.window[0]
     decay = 1.0 - 1.0 / window
     by, ends, zero = powers(decay), stack_zeros((2, LANES), np.float64), splat(0.0, np.float64)
     gain, loss, row, bad = state.carry[0, 0] * window, state.carry[1, 0] * window, first, 0.0
@@ -171,11 +171,17 @@ def rsi_series(state, bars, out, first, end):
             up, down = next_up, next_down
             gains = multiply_add(gains, by[3], fresh)
             losses = multiply_add(losses, by[3], fresh_down)
-            store(out, (0, at, 0), strength(gains, losses))
+            store(room, at - row, gains)
+            store(room, CHUNK + at - row, losses)
+            i = at - row - DELAY
+            if i >= 0:
+                emit(out, (0, row + i, 0), strength(load(room, i), load(room, CHUNK + i)), streaming)
             at += LANES
         if not all_finite(losses):
             gains, losses = gains_before, losses_before
             break
+        for i in range(max(at - row - DELAY, 0), at - row, LANES):
+            emit(out, (0, row + i, 0), strength(load(room, i), load(room, CHUNK + i)), streaming)
         row = at
     state.carry[0, 0], state.carry[1, 0] = gains[LANES - 1] / window, losses[LANES - 1] / window
     return row
@@ -196,7 +202,12 @@ def rsi_demote(state, bars, symbol, row):
     record[scalar.GAIN], record[scalar.LOSS] = state.carry[0, symbol], state.carry[1, symbol]
 
 
-offer("rsi", Rsi, Plan(rsi_rows, rsi_series, rsi_promote, rsi_demote))
+def rsi_room(window: int, symbols: int) -> int:
+    """Return how many float64 the state needs: two averages of each bar of a chunk, for one series."""
+    return 2 * CHUNK if symbols == 1 else 0
+
+
+offer("rsi", Rsi, Plan(rsi_rows, rsi_series, rsi_promote, rsi_demote, rsi_room))
 
 
 # ---- ATR -----------------------------------------------------------------------------------------------------------
@@ -232,7 +243,7 @@ def ranges(bars, row):
 
 
 @inlined
-def atr_series(state, bars, out, first, end):
+def atr_series(state, bars, out, first, end, streaming):
     """Scan of the true ranges."""
     window = state.window[0]
     weight = 1.0 / window
@@ -257,7 +268,7 @@ def atr_series(state, bars, out, first, end):
             two, four, fresh = weigh(following, back_1(now, following), two, four, by)
             now = following
             average = multiply_add(average, by[3], fresh * weight)
-            store(out, (0, at, 0), average)
+            emit(out, (0, at, 0), average, streaming)
             at += LANES
         if not all_finite(average) or not np.isfinite(bars.close[at - 1, 0]):
             average = before
@@ -311,9 +322,9 @@ def macd_rows(state, bars, out, at, span, first, end, mask, streaming):
 
 
 @inlined
-def macd_series(state, bars, out, first, end):
-    """Three scans in one pass; the fast and the slow one share their loads."""
-    close = bars.close
+def macd_series(state, bars, out, first, end, streaming):
+    """Two scans that share their loads, then one of their differences (`_scan`, on loops that wait)."""
+    close, room = bars.close, state.room
     by_fast, by_slow, by_signal = powers(1.0 - _FAST), powers(1.0 - _SLOW), powers(1.0 - _SIGNAL)
     ends, zero = stack_zeros((3, _TWICE), np.float64), splat(0.0, np.float64)
     fast, slow, signal, row = state.carry[0, 0], state.carry[1, 0], state.carry[2, 0], first
@@ -326,7 +337,7 @@ def macd_series(state, bars, out, first, end):
     if not np.isfinite(signal):
         return first
     fasts, slows, signals = load(ends, (0, LANES)), load(ends, (1, LANES)), load(ends, (2, LANES))
-    macd, oldest = fasts - slows, load(ends, (0, 0)) - load(ends, (1, 0))
+    oldest, macd = load(ends, (0, 0)) - load(ends, (1, 0)), fasts - slows
     two, four, _ = weigh(oldest, back_1(zero, oldest), zero, zero, by_signal)
     two, four, _ = weigh(macd, back_1(oldest, macd), two, four, by_signal)
     row += 2 * LANES
@@ -335,28 +346,32 @@ def macd_series(state, bars, out, first, end):
     two_fast, four_fast, _ = weigh(closer, load(close, (row - LANES - 1, 0)), two_fast, four_fast, by_fast)
     two_slow, four_slow, _ = weigh(back, load(close, (row - 2 * LANES - 1, 0)), zero, zero, by_slow)
     two_slow, four_slow, _ = weigh(closer, load(close, (row - LANES - 1, 0)), two_slow, four_slow, by_slow)
+    fasts, slows = fasts * (1.0 / _FAST), slows * (1.0 / _SLOW)
     while row + LANES <= end:
-        fasts_before, slows_before, signals_before, stop = fasts, slows, signals, min(end, row + CHUNK)
-        at = row
+        fasts_before, slows_before, stop, at = fasts, slows, min(end, row + CHUNK), row
+        store(room, 0, macd)
         while at + LANES <= stop:
             price, earlier = load(close, (at, 0)), load(close, (at - 1, 0))
             two_fast, four_fast, fresh_fast = weigh(price, earlier, two_fast, four_fast, by_fast)
             two_slow, four_slow, fresh_slow = weigh(price, earlier, two_slow, four_slow, by_slow)
-            fasts = multiply_add(fasts, by_fast[3], fresh_fast * _FAST)
-            slows = multiply_add(slows, by_slow[3], fresh_slow * _SLOW)
-            following = fasts - slows
-            two, four, fresh = weigh(following, back_1(macd, following), two, four, by_signal)
-            macd = following
-            signals = multiply_add(signals, by_signal[3], fresh * _SIGNAL)
-            store(out, (0, at, 0), macd)
-            store(out, (1, at, 0), signals)
-            store(out, (2, at, 0), macd - signals)
+            fasts = multiply_add(fasts, by_fast[3], fresh_fast)
+            slows = multiply_add(slows, by_slow[3], fresh_slow)
+            macd = multiply_add(fasts, _FAST, slows * -_SLOW)
+            store(room, at - row + LANES, macd)
             at += LANES
-        if not all_finite(signals):
-            fasts, slows, signals = fasts_before, slows_before, signals_before
+        if not all_finite(slows):
+            fasts, slows = fasts_before, slows_before
             break
+        for i in range(LANES, at - row + LANES, LANES):
+            now = load(room, i)
+            two, four, fresh = weigh(now, load(room, i - 1), two, four, by_signal)
+            signals = multiply_add(signals, by_signal[3], fresh * _SIGNAL)
+            emit(out, (0, row + i - LANES, 0), now, streaming)
+            emit(out, (1, row + i - LANES, 0), signals, streaming)
+            emit(out, (2, row + i - LANES, 0), now - signals, streaming)
         row = at
-    state.carry[0, 0], state.carry[1, 0], state.carry[2, 0] = fasts[LANES - 1], slows[LANES - 1], signals[LANES - 1]
+    state.carry[0, 0], state.carry[1, 0] = fasts[LANES - 1] * _FAST, slows[LANES - 1] * _SLOW
+    state.carry[2, 0] = signals[LANES - 1]
     return row
 
 
@@ -374,4 +389,9 @@ def macd_demote(state, bars, symbol, row):
         state.records[symbol, scalar.FAST_AT + i] = state.carry[i, symbol]
 
 
-offer("macd", Macd, Plan(macd_rows, macd_series, macd_promote, macd_demote))
+def macd_room(window: int, symbols: int) -> int:
+    """Return how many float64 the state needs: a chunk of differences and a vector before, for one series."""
+    return CHUNK + LANES if symbols == 1 else 0
+
+
+offer("macd", Macd, Plan(macd_rows, macd_series, macd_promote, macd_demote, macd_room))

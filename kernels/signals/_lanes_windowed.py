@@ -1,8 +1,8 @@
 """SMA, standard deviation, Bollinger, VWAP by vectors: sums over a window, moved by what enters and what leaves.
 
 What leaves is read where it lies, in the input. A moved sum gathers a rounding error with every step, so it is added up
-afresh every `SPAN` rows, in one series every `CHUNK` bars, and not more often than a window or four of them have passed. Squares are of deviations from a price of the same span:
-squares of whole prices would cancel.
+afresh after `SPAN` rows (or a window, where that is longer), and in one series after `CHUNK` bars (or four windows).
+Squares are of deviations from a close of the same span: squares of whole prices would cancel.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.machine.vector import (
+    all_lanes,
     bits,
+    convert,
     load,
     load_masked,
     maximum,
@@ -21,9 +23,8 @@ from kernels.machine.vector import (
     store,
     store_masked,
 )
-from kernels.signals import _records_book, _records_windowed
-from kernels.signals._lanes import Lanes, Plan, inlined, offer, put, refill
-from kernels.signals._scan import CHUNK, LANES, add_up, all_finite, back_1, finite
+from kernels.signals._lanes import Lanes, Plan, emit, inlined, offer, put, refill
+from kernels.signals._scan import CHUNK, DELAY, LANES, add_up, all_finite, back_1, finite
 from kernels.signals._state import DEVIATIONS
 
 
@@ -41,6 +42,9 @@ class Bollinger(Lanes):
 
 class Vwap(Lanes):
     """State of the mean price by volume."""
+
+
+_SMALL, _BIG = 1e-30, 1e30
 
 
 @inlined
@@ -76,7 +80,7 @@ def sma_rows(state, bars, out, at, span, first, end, mask, streaming):
 
 
 @inlined
-def sma_series(state, bars, out, first, end):
+def sma_series(state, bars, out, first, end, streaming):
     """Scan with a decay of 1 of what enters less what leaves; the sums are of deviations from a price of the chunk."""
     close, window, row = bars.close, state.window[0], first
     inverse, zero = 1.0 / window, splat(0.0, np.float64)
@@ -94,7 +98,7 @@ def sma_series(state, bars, out, first, end):
             two, four, fresh = add_up(following, back_1(now, following), two, four)
             now = following
             total += fresh
-            store(out, (0, at, 0), multiply_add(total, inverse, middle))
+            emit(out, (0, at, 0), multiply_add(total, inverse, middle), streaming)
             at += LANES
         if not all_finite(total):
             break
@@ -109,10 +113,24 @@ offer("sma", Sma, Plan(sma_rows, sma_series, promote_nothing, demote_window))
 
 
 @inlined
+def root(values):
+    """Return the square roots, to about 1e-14 of each: of those that float32 can hold by one step of Newton's.
+
+    Root and quotient of float32 take half as long as the root of float64, which is what a scan would wait for.
+    """
+    if not all_lanes((values > _SMALL) & (values < _BIG)):
+        return square_root(values)
+    rough = square_root(convert(values, np.float32))
+    half = convert(0.5 / rough, np.float64)
+    start = convert(rough, np.float64)
+    return multiply_add(multiply_add(start * -1.0, start, values), half, start)
+
+
+@inlined
 def deviation(total, squares, inverse):
     """Return the mean and the standard deviation that belong to two sums of deviations."""
     mean = total * inverse
-    return mean, square_root(maximum(squares * inverse - mean * mean, 0.0))
+    return mean, root(maximum(squares * inverse - mean * mean, 0.0))
 
 
 @inlined
@@ -171,33 +189,37 @@ def bollinger_rows(state, bars, out, at, span, first, end, mask, streaming):
     return moments_rows(state, bars, out, at, span, first, end, mask, streaming, bollinger_lines)
 
 
+def room_for(window: int, symbols: int) -> int:
+    """Return how many float64 the state needs: two sums of each bar of a chunk, for one series."""
+    return 2 * max(CHUNK, 4 * window) if symbols == 1 else 0
+
+
 @inlined
-def std_store(out, row, mean, width):
+def std_store(out, row, mean, width, streaming):
     """Write the standard deviation."""
-    store(out, (0, row, 0), width)
+    emit(out, (0, row, 0), width, streaming)
 
 
 @inlined
-def bollinger_store(out, row, mean, width):
+def bollinger_store(out, row, mean, width, streaming):
     """Write upper band, middle and lower band."""
-    store(out, (0, row, 0), multiply_add(width, DEVIATIONS, mean))
-    store(out, (1, row, 0), mean)
-    store(out, (2, row, 0), multiply_add(width, -DEVIATIONS, mean))
+    emit(out, (0, row, 0), multiply_add(width, DEVIATIONS, mean), streaming)
+    emit(out, (1, row, 0), mean, streaming)
+    emit(out, (2, row, 0), multiply_add(width, -DEVIATIONS, mean), streaming)
 
 
 @inlined
 def entering(close, row, window, middle):
     """Return what the bars from `row` on add to the sum of deviations, and to that of their squares."""
-    new, old = load(close, (row, 0)), load(close, (row - window, 0))
-    change = new - old
-    return change, change * ((new - middle) + (old - middle))
+    new, old = load(close, (row, 0)) - middle, load(close, (row - window, 0)) - middle
+    return new - old, multiply_add(new, new, (old * old) * -1.0)
 
 
 @inlined
-def moments_series(state, bars, out, first, end, write):
-    """Two scans with a decay of 1."""
-    close, window, row = bars.close, state.window[0], first
-    inverse, zero = 1.0 / window, splat(0.0, np.float64)
+def moments_series(state, bars, out, first, end, streaming, write):
+    """Two scans with a decay of 1, and the roots some steps later."""
+    close, room, window, row = bars.close, state.room, state.window[0], first
+    inverse, zero, half = 1.0 / window, splat(0.0, np.float64), state.room.shape[0] // 2
     while row + LANES <= end:
         stop, at, middle = min(end, row + max(CHUNK, 4 * window)), row, close[row - 1, 0]
         total, squares = zero, zero
@@ -218,29 +240,36 @@ def moments_series(state, bars, out, first, end, write):
             now, now_square = following, following_square
             total += fresh
             squares += fresh_of
-            mean, width = deviation(total, squares, inverse)
-            write(out, at, mean + middle, width)
+            store(room, at - row, total)
+            store(room, half + at - row, squares)
+            i = at - row - DELAY
+            if i >= 0:
+                mean, width = deviation(load(room, i), load(room, half + i), inverse)
+                write(out, row + i, mean + middle, width, streaming)
             at += LANES
         if not all_finite(squares):
             break
+        for i in range(max(at - row - DELAY, 0), at - row, LANES):
+            mean, width = deviation(load(room, i), load(room, half + i), inverse)
+            write(out, row + i, mean + middle, width, streaming)
         row = at
     return row
 
 
 @inlined
-def std_series(state, bars, out, first, end):
+def std_series(state, bars, out, first, end, streaming):
     """The width alone."""
-    return moments_series(state, bars, out, first, end, std_store)
+    return moments_series(state, bars, out, first, end, streaming, std_store)
 
 
 @inlined
-def bollinger_series(state, bars, out, first, end):
+def bollinger_series(state, bars, out, first, end, streaming):
     """All three lines."""
-    return moments_series(state, bars, out, first, end, bollinger_store)
+    return moments_series(state, bars, out, first, end, streaming, bollinger_store)
 
 
-offer("std", Std, Plan(std_rows, std_series, promote_nothing, demote_window))
-offer("bollinger", Bollinger, Plan(bollinger_rows, bollinger_series, promote_nothing, demote_window))
+offer("std", Std, Plan(std_rows, std_series, promote_nothing, demote_window, room_for))
+offer("bollinger", Bollinger, Plan(bollinger_rows, bollinger_series, promote_nothing, demote_window, room_for))
 
 
 # ---- VWAP ----------------------------------------------------------------------------------------------------------
@@ -299,7 +328,7 @@ def change_at(bars, row, window, middle):
 
 
 @inlined
-def vwap_series(state, bars, out, first, end):
+def vwap_series(state, bars, out, first, end, streaming):
     """Two scans with a decay of 1."""
     window, row = state.window[0], first
     zero = splat(0.0, np.float64)
@@ -323,7 +352,7 @@ def vwap_series(state, bars, out, first, end):
             now, now_size = following, following_size
             value += fresh
             volume += fresh_of
-            store(out, (0, at, 0), select(volume != 0.0, value / volume + middle, np.nan))
+            emit(out, (0, at, 0), select(volume != 0.0, value / volume + middle, np.nan), streaming)
             at += LANES
         if not all_finite(value) or not all_finite(volume):
             break

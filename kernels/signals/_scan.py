@@ -2,7 +2,7 @@
 
 An average that follows from the one before, ``y[i] = decay * y[i-1] + x[i]``, also follows from the one eight bars
 before: ``y[i] = x[i] + decay * x[i-1] + ... + decay**7 * x[i-7] + decay**8 * y[i-8]`` (look-ahead, as in recursive
-filters: Parhi and Messerschmitt, 1989). So a vector of eight averages follows from the vector of the eight before by one
+filters: Parhi and Messerschmitt, 1989). So a vector of eight averages follows from the vector before by one
 multiply-add, and the sum of eight products, which waits for nothing, is made in three doublings: of two, four and eight
 terms, each the last one and the last one moved by so many lanes. A sum over a window is the same with a decay of 1 and
 ``x[i] - x[i-window]`` for x; the largest of a window is the same with a maximum in the place of the sum.
@@ -19,8 +19,6 @@ from kernels.machine.vector import (
     absolute,
     all_lanes,
     lanes,
-    load,
-    maximum,
     multiply_add,
     pattern,
     shuffle_two,
@@ -30,6 +28,9 @@ from kernels.machine.vector import (
 LANES = lanes(np.float64)
 CHUNK = 64 * LANES
 """Bars after which a scan looks whether all was well, and after which it adds a window's sum up afresh."""
+DELAY = 4 * LANES
+"""Bars after which a scan's sums are made into outputs: a root or a quotient that waits for a sum keeps the processor's
+queue full of what cannot run, and four steps later nothing waits."""
 
 _BACK_1 = pattern(*(LANES - 1 + lane for lane in range(LANES)))
 BACK_2 = pattern(*(LANES - min(2, LANES // 2) + lane for lane in range(LANES)))

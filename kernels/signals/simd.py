@@ -17,14 +17,13 @@ from __future__ import annotations
 from kernels._jit import kernel_jit
 from kernels.catalog import Variant
 from kernels.signals import baseline
-from kernels.signals._lanes import SPAN
-from kernels.signals._lanes_loops import along, allocate, bar_by_bar, check_symbols, down, one_thread_only, reset
+from kernels.signals._lanes_loops import allocate, one_thread_only, reset, take_all
 from kernels.signals._records import take
 
 
 @kernel_jit(forceinline=True, _nrt=False)
 def update(state, symbol, high, low, close, volume):
-    """Take in one tick of one symbol; return the first line of the indicator. As `baseline`'s: one lane is no vector."""
+    """Take in one tick of one symbol; return the first line of the indicator. As `baseline`'s: one is no vector."""
     return take(state, state.records[symbol], state.whole[symbol], state.window[0], (high, low, close, volume))[0]
 
 
@@ -35,17 +34,7 @@ def replay(state, bars, out, begin, probe):
     `bars` is `kernels.signals.Bars`, `out` float64[lines, rows, symbols]. With a probe the rows are taken one at a
     time, and so are the bars of a single series: what is timed is a bar that arrives, not a bar of many.
     """
-    check_symbols(state, bars)
-    if probe is None:
-        if bars.close.shape[1] == 1:
-            along(state, bars, out, begin)
-        else:
-            down(state, bars, out, begin, 0, bars.close.shape[1], SPAN, False, probe)
-    elif bars.close.shape[1] == 1:
-        bar_by_bar(state, bars, out, begin, probe)
-    else:
-        down(state, bars, out, begin, 0, bars.close.shape[1], 1, False, probe)
-    return bars.close.shape[0]
+    return take_all(state, bars, out, begin, probe, None)
 
 
 VARIANT = Variant(
