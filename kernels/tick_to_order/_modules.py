@@ -35,14 +35,18 @@ from kernels.order_pool import baseline as pool_baseline
 from kernels.order_pool import lock_free as pool_lock_free
 from kernels.order_pool import simd as pool_simd
 from kernels.order_pool import stack as pool_stack
+from kernels.order_pool import trusted as pool_trusted
 from kernels.positions import aligned as position_aligned
 from kernels.positions import baseline as position_baseline
 from kernels.positions import lock_free as position_lock_free
+from kernels.positions import simd as position_simd
 from kernels.risk_check import aligned as risk_aligned
 from kernels.risk_check import baseline as risk_baseline
 from kernels.risk_check import lock_free as risk_lock_free
 from kernels.risk_check import simd as risk_simd
+from kernels.signals import aligned as signal_aligned
 from kernels.signals import baseline as signal_baseline
+from kernels.signals import lock_free as signal_lock_free
 from kernels.signals import simd as signal_simd
 
 MODULES = {name: module for name, module in globals().items() if isinstance(module, ModuleType)}

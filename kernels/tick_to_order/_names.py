@@ -18,7 +18,7 @@ OWN = "own"  # the choice that leaves a part to the pipeline's variant
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "book": ("baseline", "ladder", "simd", "aligned", "combined", "lock_free", "skip_list"),
-    "signal": ("baseline", "simd"),
+    "signal": ("baseline", "simd", "aligned", "lock_free"),
     "risk": ("baseline", "lock_free", "aligned", "simd"),
     "codec": ("big_endian", "simd", "aligned"),
     "queue": (
@@ -33,7 +33,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
         "cells",
         "robust",
     ),
-    "pool": ("baseline", "stack", "lock_free", "aligned", "simd"),
-    "position": ("baseline", "lock_free", "aligned"),
+    "pool": ("baseline", "stack", "trusted", "lock_free", "aligned", "simd"),
+    "position": ("baseline", "lock_free", "aligned", "simd"),
 }
 """What can be chosen of each part; `kernels.tick_to_order` says why the others cannot."""

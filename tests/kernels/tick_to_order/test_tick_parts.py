@@ -11,6 +11,7 @@ from pipelines import EAGER, STRICT, TICK, assert_equal, assert_same_state, mark
 import kernels
 from kernels.tick_to_order._layout import CHECKSUM
 from kernels.tick_to_order._names import OWN, PART_KERNELS, VARIANTS
+from kernels.tick_to_order._parts import module_of
 from kernels.tick_to_order.reference import Reference
 from workbench.gate.budgets import read_budgets
 from workbench.measure.closed_loop import build_subjects, count_allocations
@@ -21,6 +22,14 @@ SEVERAL = settings(
 )
 NO_PART = {
     "order_codec": {"baseline", "lock_free"},  # called from Python; a queue itself
+}
+FUNCTIONS = {
+    "signal": ("update",),
+    "risk": ("check", "release"),
+    "codec": ("encode", "decode"),
+    "queue": ("push", "pop"),
+    "pool": ("take", "give_back", "read", "write"),
+    "position": ("apply_fill",),
 }
 ALL_PAIRS = bool(os.environ.get("WORKBENCH_LONG"))
 
@@ -60,6 +69,12 @@ def test_the_parts_are_those_of_their_kernels():
         assert ours - set(VARIANTS[part]) == NO_PART.get(kernel, set()), f"{part}: choose it, or say why not"
         choices = next(parameter.choices for parameter in TICK.parameters if parameter.name == part)
         assert choices == (OWN, *VARIANTS[part])
+
+
+def test_each_variant_of_a_part_has_its_functions():
+    for part, names in FUNCTIONS.items():
+        for variant in VARIANTS[part]:
+            assert all(hasattr(module_of(part, variant), name) for name in names), f"{part} {variant}"
 
 
 def test_each_variant_of_a_part_is_in_the_sample():
