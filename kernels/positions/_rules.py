@@ -23,7 +23,7 @@ import numpy as np
 from kernels._jit import kernel_jit
 from kernels.machine import atomics
 from kernels.machine.atomics import RELAXED
-from kernels.machine.hints import choose, likely, unlikely
+from kernels.machine.hints import likely, unlikely
 from kernels.messages import MAX_ORDER_SIZE, MAX_PRICE_TICKS
 from kernels.probe import count
 
