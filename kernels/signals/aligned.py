@@ -5,7 +5,8 @@ column of closes (MACD, Bollinger) are therefore seven transfers of memory, and 
 lines: an output that begins at one and rows of a multiple of eight symbols, or, of one series of at least 32,768 bars,
 a multiple of eight bars. What does not fit is written as `simd` writes it.
 
-Not faster for an output that fits into the caches, and slower when somebody reads it at once: it comes from memory then.
+Not faster for an output that fits into the caches, and slower when somebody reads it at once: it then comes from
+memory.
 """
 
 from __future__ import annotations

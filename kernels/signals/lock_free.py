@@ -61,7 +61,7 @@ def replay(state, bars, out, begin, probe):
 VARIANT = Variant(
     name="lock_free",
     parent="simd",
-    idea="Threads take symbols by one atomic counter and publish how far they are by a release store: nothing is locked.",
+    idea="Threads take symbols by one atomic counter and publish how far they are by a release store: no lock.",
     allocate=allocate,
     reset=reset,
     replay_from=replay,
