@@ -7,11 +7,14 @@ from pathlib import Path
 import factory
 import pytest
 
+import kernels
 from workbench.batch.folder import batch_name, check_name, jobs_of, locked, merged_jobs
 from workbench.batch.job import Job, job_key
+from workbench.batch.parameters import check_parameters, declared_parameters, read_notebook
 from workbench.batch.plan import find_notebook, find_plan, read_plan
 from workbench.errors import InputError
 from workbench.files import shipped
+from workbench.measure.job import read_setting
 
 JOB = '[[job]]\nnotebook = "latency"\n'
 
@@ -39,10 +42,18 @@ def test_a_grid_multiplies(tmp_path):
     assert values[1] == {"seconds": 2.0, "kernel": "a", "n": 2}
 
 
-def test_the_shipped_plan_is_well_formed():
-    plan = read_plan(shipped("reports") / "quick.toml")
-    for entry, _ in plan.expand():
-        assert find_notebook(entry.notebook).is_file()
+PLANS = sorted(path.stem for path in shipped("reports").glob("*.toml") if path.stem != "budgets")
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_shipped_plan_asks_for_what_there_is(name):
+    for entry, values in read_plan(shipped("reports") / f"{name}.toml").expand():
+        path = find_notebook(entry.notebook)
+        assert path.is_file()
+        check_parameters(declared_parameters(read_notebook(path), path.name), values, path.name)
+        kernel = kernels.get(values["kernel"])
+        assert set(values.get("variants", ())) <= set(kernel.variants)
+        kernel.check_parameters(dict(map(read_setting, values.get("settings", ()))))
 
 
 @pytest.mark.parametrize(
