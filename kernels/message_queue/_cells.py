@@ -33,6 +33,8 @@ def copy_in(cells, to, records, i):
     words = records.shape[1]
     if words == RECORD_WORDS:
         v.store(cells, (to, FIRST), v.load(records, (i, 0), RECORD_WORDS))
+    elif words == 1:
+        cells[to, FIRST] = records[i, 0]
     else:
         for word in range(words):
             cells[to, FIRST + word] = records[i, word]
@@ -44,6 +46,8 @@ def copy_out(records, i, cells, at):
     words = records.shape[1]
     if words == RECORD_WORDS:
         v.store(records, (i, 0), v.load(cells, (at, FIRST), RECORD_WORDS))
+    elif words == 1:
+        records[i, 0] = cells[at, FIRST]
     else:
         for word in range(words):
             records[i, word] = cells[at, FIRST + word]

@@ -117,8 +117,9 @@ def _get(state, records, i, probe, pauses):
 def _call(state, records, out, begin, total, alone, probe, pauses):
     """Send each record, and wait until it is back; `alone`, also send it back."""
     back, n = turned(state), records.shape[0]
-    for sent in range(begin, total):
-        at = sent % n
+    at = begin % n - 1
+    for _ in range(begin, total):
+        at = at + 1 if at + 1 < n else 0
         stamp = start(probe)
         _put(state, records, at, probe, pauses)
         if alone:

@@ -22,7 +22,9 @@ from kernels.message_queue._parts import hot
 LINE_WORDS = 8  # of 8 bytes
 RECORD_WORDS = 8  # the usual record is one cache line
 APART = 16  # words between what two threads write: two lines, as processors prefetch lines in pairs
-PATIENCE = 512  # waits, some 10 to 50 us, before a thread that waits leaves its core to others
+# Pauses before a thread that waits leaves its core to others. Longer than a nap: else two threads that answer each
+# other, once one of them was held up, take turns in sleeping for a long time.
+PATIENCE = 8192
 SOON = 1  # pauses between two looks where an answer is urgent: a round trip
 LATER = 8  # in a stream: every look takes a line from the other core, and more has gathered when it is longer
 NAP_US = 20
@@ -57,6 +59,8 @@ def copy_record(target, to, source, at):
     words = source.shape[1]
     if words == RECORD_WORDS:
         v.store(target, (to, 0), v.load(source, (at, 0), RECORD_WORDS))
+    elif words == 1:
+        target[to, 0] = source[at, 0]
     else:
         for word in range(words):
             target[to, word] = source[at, word]
@@ -68,7 +72,7 @@ def wait(turn, pauses):
 
     Sleeping, not yielding: a thread that yields in bursts is put back ever further (`kernels.machine.sleep`).
     """
-    if turn < PATIENCE:
+    if turn * pauses < PATIENCE:
         for _ in range(pauses):
             pause()
     else:

@@ -23,7 +23,7 @@ namespace {
 
 enum Role { ALONE, ALONE_TRIP, PRODUCER, CONSUMER, CALLER, ECHO };
 
-constexpr int PATIENCE = 512;
+constexpr int PATIENCE = 8192;
 constexpr int SOON = 1, LATER = 8;
 constexpr int NAP_US = 20;
 constexpr std::size_t USUAL_SLOTS = 1024;
@@ -31,7 +31,7 @@ constexpr std::size_t USUAL_SLOTS = 1024;
 template <int WORDS> struct Record { int64_t words[WORDS]; };
 
 void wait(int turn, int pauses) {
-    if (turn < PATIENCE)
+    if (turn * pauses < PATIENCE)
         for (int i = 0; i < pauses; i++) _mm_pause();
     else
         usleep(NAP_US);

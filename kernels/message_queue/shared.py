@@ -42,7 +42,7 @@ from kernels.message_queue._ring import check
 from kernels.message_queue._runs import NOBODY, await_turn, holder, put_all, release_run, take_run
 from kernels.message_queue.robust import ABANDONED, HEAD, LOST, TAIL, RobustState, release_all_of
 
-_TURNS = 560  # of waiting, about a millisecond or more, before looking whether others live
+_TURNS = 1034  # of waiting, a millisecond or less, before looking whether others live
 _ALL = 2**62
 _NEW_S = 2.0  # so long after it was made a queue without users is not a leftover: its maker is about to join it
 
