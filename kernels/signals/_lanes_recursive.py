@@ -14,12 +14,11 @@ from kernels.machine.vector import (
     multiply_add,
     select,
     splat,
-    store,
     store_masked,
 )
 from kernels.signals import _records_recursive as scalar
 from kernels.signals._lanes import Lanes, Plan, emit, inlined, offer, put
-from kernels.signals._scan import CHUNK, DELAY, LANES, all_finite, back_1, finite, powers, weigh
+from kernels.signals._scan import CHUNK, LANES, all_finite, back_1, finite, powers, weigh
 from kernels.signals._state import FAST, SIGNAL, SLOW
 
 
@@ -141,8 +140,8 @@ def rises(close, row):
 
 @inlined
 def rsi_series(state, bars, out, first, end, streaming):
-    """Two scans, of the averages times the window, whose weight cancels; the ratios some steps later."""
-    close, room, window = bars.close, state.room, state.window[0]
+    """Two scans, of the averages times the window: the weight cancels in the ratio."""
+    close, window = bars.close, state.window[0]
     decay = 1.0 - 1.0 / window
     by, ends, zero = powers(decay), stack_zeros((2, LANES), np.float64), splat(0.0, np.float64)
     gain, loss, row, bad = state.carry[0, 0] * window, state.carry[1, 0] * window, first, 0.0
@@ -171,17 +170,11 @@ def rsi_series(state, bars, out, first, end, streaming):
             up, down = next_up, next_down
             gains = multiply_add(gains, by[3], fresh)
             losses = multiply_add(losses, by[3], fresh_down)
-            store(room, at - row, gains)
-            store(room, CHUNK + at - row, losses)
-            i = at - row - DELAY
-            if i >= 0:
-                emit(out, (0, row + i, 0), strength(load(room, i), load(room, CHUNK + i)), streaming)
+            emit(out, (0, at, 0), strength(gains, losses), streaming)
             at += LANES
         if not all_finite(losses):
             gains, losses = gains_before, losses_before
             break
-        for i in range(max(at - row - DELAY, 0), at - row, LANES):
-            emit(out, (0, row + i, 0), strength(load(room, i), load(room, CHUNK + i)), streaming)
         row = at
     state.carry[0, 0], state.carry[1, 0] = gains[LANES - 1] / window, losses[LANES - 1] / window
     return row
@@ -202,12 +195,7 @@ def rsi_demote(state, bars, symbol, row):
     record[scalar.GAIN], record[scalar.LOSS] = state.carry[0, symbol], state.carry[1, symbol]
 
 
-def rsi_room(window: int, symbols: int) -> int:
-    """Return how many float64 the state needs: two averages of each bar of a chunk, for one series."""
-    return 2 * CHUNK if symbols == 1 else 0
-
-
-offer("rsi", Rsi, Plan(rsi_rows, rsi_series, rsi_promote, rsi_demote, rsi_room))
+offer("rsi", Rsi, Plan(rsi_rows, rsi_series, rsi_promote, rsi_demote))
 
 
 # ---- ATR -----------------------------------------------------------------------------------------------------------
@@ -323,8 +311,8 @@ def macd_rows(state, bars, out, at, span, first, end, mask, streaming):
 
 @inlined
 def macd_series(state, bars, out, first, end, streaming):
-    """Two scans that share their loads, then one of their differences (`_scan`, on loops that wait)."""
-    close, room = bars.close, state.room
+    """Three scans in one pass; the fast and the slow one share their loads."""
+    close = bars.close
     by_fast, by_slow, by_signal = powers(1.0 - _FAST), powers(1.0 - _SLOW), powers(1.0 - _SIGNAL)
     ends, zero = stack_zeros((3, _TWICE), np.float64), splat(0.0, np.float64)
     fast, slow, signal, row = state.carry[0, 0], state.carry[1, 0], state.carry[2, 0], first
@@ -337,7 +325,7 @@ def macd_series(state, bars, out, first, end, streaming):
     if not np.isfinite(signal):
         return first
     fasts, slows, signals = load(ends, (0, LANES)), load(ends, (1, LANES)), load(ends, (2, LANES))
-    oldest, macd = load(ends, (0, 0)) - load(ends, (1, 0)), fasts - slows
+    macd, oldest = fasts - slows, load(ends, (0, 0)) - load(ends, (1, 0))
     two, four, _ = weigh(oldest, back_1(zero, oldest), zero, zero, by_signal)
     two, four, _ = weigh(macd, back_1(oldest, macd), two, four, by_signal)
     row += 2 * LANES
@@ -346,32 +334,28 @@ def macd_series(state, bars, out, first, end, streaming):
     two_fast, four_fast, _ = weigh(closer, load(close, (row - LANES - 1, 0)), two_fast, four_fast, by_fast)
     two_slow, four_slow, _ = weigh(back, load(close, (row - 2 * LANES - 1, 0)), zero, zero, by_slow)
     two_slow, four_slow, _ = weigh(closer, load(close, (row - LANES - 1, 0)), two_slow, four_slow, by_slow)
-    fasts, slows = fasts * (1.0 / _FAST), slows * (1.0 / _SLOW)
     while row + LANES <= end:
-        fasts_before, slows_before, stop, at = fasts, slows, min(end, row + CHUNK), row
-        store(room, 0, macd)
+        fasts_before, slows_before, signals_before, stop = fasts, slows, signals, min(end, row + CHUNK)
+        at = row
         while at + LANES <= stop:
             price, earlier = load(close, (at, 0)), load(close, (at - 1, 0))
             two_fast, four_fast, fresh_fast = weigh(price, earlier, two_fast, four_fast, by_fast)
             two_slow, four_slow, fresh_slow = weigh(price, earlier, two_slow, four_slow, by_slow)
-            fasts = multiply_add(fasts, by_fast[3], fresh_fast)
-            slows = multiply_add(slows, by_slow[3], fresh_slow)
-            macd = multiply_add(fasts, _FAST, slows * -_SLOW)
-            store(room, at - row + LANES, macd)
-            at += LANES
-        if not all_finite(slows):
-            fasts, slows = fasts_before, slows_before
-            break
-        for i in range(LANES, at - row + LANES, LANES):
-            now = load(room, i)
-            two, four, fresh = weigh(now, load(room, i - 1), two, four, by_signal)
+            fasts = multiply_add(fasts, by_fast[3], fresh_fast * _FAST)
+            slows = multiply_add(slows, by_slow[3], fresh_slow * _SLOW)
+            following = fasts - slows
+            two, four, fresh = weigh(following, back_1(macd, following), two, four, by_signal)
+            macd = following
             signals = multiply_add(signals, by_signal[3], fresh * _SIGNAL)
-            emit(out, (0, row + i - LANES, 0), now, streaming)
-            emit(out, (1, row + i - LANES, 0), signals, streaming)
-            emit(out, (2, row + i - LANES, 0), now - signals, streaming)
+            emit(out, (0, at, 0), macd, streaming)
+            emit(out, (1, at, 0), signals, streaming)
+            emit(out, (2, at, 0), macd - signals, streaming)
+            at += LANES
+        if not all_finite(signals):
+            fasts, slows, signals = fasts_before, slows_before, signals_before
+            break
         row = at
-    state.carry[0, 0], state.carry[1, 0] = fasts[LANES - 1] * _FAST, slows[LANES - 1] * _SLOW
-    state.carry[2, 0] = signals[LANES - 1]
+    state.carry[0, 0], state.carry[1, 0], state.carry[2, 0] = fasts[LANES - 1], slows[LANES - 1], signals[LANES - 1]
     return row
 
 
@@ -389,9 +373,4 @@ def macd_demote(state, bars, symbol, row):
         state.records[symbol, scalar.FAST_AT + i] = state.carry[i, symbol]
 
 
-def macd_room(window: int, symbols: int) -> int:
-    """Return how many float64 the state needs: a chunk of differences and a vector before, for one series."""
-    return CHUNK + LANES if symbols == 1 else 0
-
-
-offer("macd", Macd, Plan(macd_rows, macd_series, macd_promote, macd_demote, macd_room))
+offer("macd", Macd, Plan(macd_rows, macd_series, macd_promote, macd_demote))

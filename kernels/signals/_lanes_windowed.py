@@ -10,9 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.machine.vector import (
-    all_lanes,
     bits,
-    convert,
     load,
     load_masked,
     maximum,
@@ -20,11 +18,10 @@ from kernels.machine.vector import (
     select,
     splat,
     square_root,
-    store,
     store_masked,
 )
 from kernels.signals._lanes import Lanes, Plan, emit, inlined, offer, put, refill
-from kernels.signals._scan import CHUNK, DELAY, LANES, add_up, all_finite, back_1, finite
+from kernels.signals._scan import CHUNK, LANES, add_up, all_finite, back_1, finite
 from kernels.signals._state import DEVIATIONS
 
 
@@ -42,9 +39,6 @@ class Bollinger(Lanes):
 
 class Vwap(Lanes):
     """State of the mean price by volume."""
-
-
-_SMALL, _BIG = 1e-30, 1e30
 
 
 @inlined
@@ -113,24 +107,10 @@ offer("sma", Sma, Plan(sma_rows, sma_series, promote_nothing, demote_window))
 
 
 @inlined
-def root(values):
-    """Return the square roots, to about 1e-14 of each: of those that float32 can hold by one step of Newton's.
-
-    Root and quotient of float32 take half as long as the root of float64, which is what a scan would wait for.
-    """
-    if not all_lanes((values > _SMALL) & (values < _BIG)):
-        return square_root(values)
-    rough = square_root(convert(values, np.float32))
-    half = convert(0.5 / rough, np.float64)
-    start = convert(rough, np.float64)
-    return multiply_add(multiply_add(start * -1.0, start, values), half, start)
-
-
-@inlined
 def deviation(total, squares, inverse):
     """Return the mean and the standard deviation that belong to two sums of deviations."""
     mean = total * inverse
-    return mean, root(maximum(squares * inverse - mean * mean, 0.0))
+    return mean, square_root(maximum(squares * inverse - mean * mean, 0.0))
 
 
 @inlined
@@ -189,11 +169,6 @@ def bollinger_rows(state, bars, out, at, span, first, end, mask, streaming):
     return moments_rows(state, bars, out, at, span, first, end, mask, streaming, bollinger_lines)
 
 
-def room_for(window: int, symbols: int) -> int:
-    """Return how many float64 the state needs: two sums of each bar of a chunk, for one series."""
-    return 2 * max(CHUNK, 4 * window) if symbols == 1 else 0
-
-
 @inlined
 def std_store(out, row, mean, width, streaming):
     """Write the standard deviation."""
@@ -211,15 +186,16 @@ def bollinger_store(out, row, mean, width, streaming):
 @inlined
 def entering(close, row, window, middle):
     """Return what the bars from `row` on add to the sum of deviations, and to that of their squares."""
-    new, old = load(close, (row, 0)) - middle, load(close, (row - window, 0)) - middle
-    return new - old, multiply_add(new, new, (old * old) * -1.0)
+    new, old = load(close, (row, 0)), load(close, (row - window, 0))
+    change = new - old
+    return change, change * ((new - middle) + (old - middle))
 
 
 @inlined
 def moments_series(state, bars, out, first, end, streaming, write):
-    """Two scans with a decay of 1, and the roots some steps later."""
-    close, room, window, row = bars.close, state.room, state.window[0], first
-    inverse, zero, half = 1.0 / window, splat(0.0, np.float64), state.room.shape[0] // 2
+    """Two scans with a decay of 1."""
+    close, window, row = bars.close, state.window[0], first
+    inverse, zero = 1.0 / window, splat(0.0, np.float64)
     while row + LANES <= end:
         stop, at, middle = min(end, row + max(CHUNK, 4 * window)), row, close[row - 1, 0]
         total, squares = zero, zero
@@ -240,18 +216,11 @@ def moments_series(state, bars, out, first, end, streaming, write):
             now, now_square = following, following_square
             total += fresh
             squares += fresh_of
-            store(room, at - row, total)
-            store(room, half + at - row, squares)
-            i = at - row - DELAY
-            if i >= 0:
-                mean, width = deviation(load(room, i), load(room, half + i), inverse)
-                write(out, row + i, mean + middle, width, streaming)
+            mean, width = deviation(total, squares, inverse)
+            write(out, at, mean + middle, width, streaming)
             at += LANES
         if not all_finite(squares):
             break
-        for i in range(max(at - row - DELAY, 0), at - row, LANES):
-            mean, width = deviation(load(room, i), load(room, half + i), inverse)
-            write(out, row + i, mean + middle, width, streaming)
         row = at
     return row
 
@@ -268,8 +237,8 @@ def bollinger_series(state, bars, out, first, end, streaming):
     return moments_series(state, bars, out, first, end, streaming, bollinger_store)
 
 
-offer("std", Std, Plan(std_rows, std_series, promote_nothing, demote_window, room_for))
-offer("bollinger", Bollinger, Plan(bollinger_rows, bollinger_series, promote_nothing, demote_window, room_for))
+offer("std", Std, Plan(std_rows, std_series, promote_nothing, demote_window))
+offer("bollinger", Bollinger, Plan(bollinger_rows, bollinger_series, promote_nothing, demote_window))
 
 
 # ---- VWAP ----------------------------------------------------------------------------------------------------------

@@ -28,9 +28,6 @@ from kernels.machine.vector import (
 LANES = lanes(np.float64)
 CHUNK = 64 * LANES
 """Bars after which a scan looks whether all was well, and after which it adds a window's sum up afresh."""
-DELAY = 4 * LANES
-"""Bars after which a scan's sums are made into outputs: a root or a quotient that waits for a sum keeps the processor's
-queue full of what cannot run, and four steps later nothing waits."""
 
 _BACK_1 = pattern(*(LANES - 1 + lane for lane in range(LANES)))
 BACK_2 = pattern(*(LANES - min(2, LANES // 2) + lane for lane in range(LANES)))

@@ -14,7 +14,7 @@ from kernels.machine.memory import aligned
 from kernels.signals import NAMES
 from kernels.signals._lanes import LANES, SPAN, WIDE, started_after
 from kernels.signals._lanes_loops import STREAMED
-from kernels.signals._scan import CHUNK, DELAY
+from kernels.signals._scan import CHUNK
 from kernels.signals._state import named
 
 BASELINE, SIMD, ALIGNED = (KERNEL.variants[name] for name in ("baseline", "simd", "aligned"))
@@ -38,7 +38,7 @@ def test_long_enough_for_every_block(name, window):
     """Against the plain loops, which the reference vouches for: with bad bars before, in and at the edges of blocks."""
     edge = max(window, 34) + 3 * LANES  # the first bar that vectors may take
     for symbols in WIDTHS:
-        rows = edge + 2 * max(SPAN, CHUNK) + DELAY + 5
+        rows = edge + 2 * max(SPAN, CHUNK) + 5
         bars = random_bars(symbols, rows, symbols)
         for i, row in enumerate((0, edge - 1, edge, edge + LANES, edge + SPAN, edge + CHUNK - 1, rows - 1)):
             with_bad(bars, name, row, i % symbols, (np.nan, np.inf, -np.inf)[i % 3])
@@ -48,7 +48,7 @@ def test_long_enough_for_every_block(name, window):
 @each_name
 def test_one_bad_bar_anywhere_near_a_block(name):
     """A NaN at each of the bars around the first block of one series: the output is the plain loops' every time."""
-    window, rows = 5, 34 + 8 * LANES + DELAY
+    window, rows = 5, 34 + 8 * LANES
     for row in range(34 + LANES, rows):
         bars = with_bad(random_bars(row, rows + 60, 1), name, row, 0)
         assert_agrees(run(SIMD, name, bars, window), run(BASELINE, name, bars, window), name, bars, 1e-12)
@@ -56,7 +56,7 @@ def test_one_bad_bar_anywhere_near_a_block(name):
 
 @each_name
 def test_every_length_of_one_series(name):
-    whole = random_bars(4, 60 + 4 * LANES + DELAY, 1)
+    whole = random_bars(4, 60 + 4 * LANES, 1)
     expected = expected_of(name, whole, 6)
     for rows in range(len(whole.close) + 1):
         bars = cut(whole, 0, rows)
