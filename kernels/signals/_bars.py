@@ -134,7 +134,7 @@ def _trades(trades: np.ndarray, bar: np.ndarray, symbols: int) -> tuple[np.ndarr
 
 
 def output(bars: Any, parameters: Mapping[str, int]) -> np.ndarray:
-    """Return the array for what the variants compute of `bars`: float64[lines, rows, symbols].
+    """Return the array for what the variants compute of `bars`: float64[lines, rows, symbols], at a cache line.
 
     Raises ValueError when `bars` are no `Bars` of float64[rows, symbols] in C order, all of one shape.
     """
@@ -146,4 +146,4 @@ def output(bars: Any, parameters: Mapping[str, int]) -> np.ndarray:
         if not fits or not column.flags.c_contiguous or column.shape != (*np.shape(bars.close)[:1], symbols):
             found = f"{column.dtype}{list(column.shape)}" if isinstance(column, np.ndarray) else type(column).__name__
             raise ValueError(f"signals: {name} must be float64[rows, {symbols}] in C order, not {found}")
-    return np.empty((len(INDICATORS[parameters["indicator"]].lines), *bars.close.shape))
+    return aligned((len(INDICATORS[parameters["indicator"]].lines), *bars.close.shape), np.float64)
