@@ -40,7 +40,7 @@ def orders(n: int) -> np.ndarray:
 def send_lines() -> None:
     """The child: write orders as lines of JSON to the standard output, one object each."""
     records = orders(CHUNK)
-    rows = [dict(zip(records.dtype.names, row.tolist(), strict=True)) for row in records]
+    rows = [dict(zip(ORDER.names or (), row.tolist(), strict=True)) for row in records]
     sys.stdin.readline()
     for i in range(BY_PIPE):
         sys.stdout.write(json.dumps(rows[i % CHUNK], default=str))

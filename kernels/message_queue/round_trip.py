@@ -24,7 +24,7 @@ from kernels.machine.memory import aligned
 from kernels.message_queue import KERNEL
 from kernels.message_queue._pairs import median_and_interval
 from kernels.message_queue._ring import APART, LINE_WORDS, SOON, wait
-from kernels.message_queue._work import COUNT
+from kernels.message_queue._work import COUNT, MODES
 from kernels.messages import EVENT
 
 TRIPS = 65_536
@@ -59,10 +59,12 @@ def ping_pong(there: int, back: int) -> float:
 
 def through_queues(name: str, size: int) -> Callable[[], float] | None:
     """Return a function that gives the ns of one round trip of a variant; None where that one cannot do it."""
-    variant, parameters = KERNEL.variants[name], {"mode": 1, "threads": 2, "record_bytes": size}
-    if variant.missing() or variant.refuses(KERNEL.check_parameters(parameters)):
+    variant, mode = KERNEL.variants[name], MODES.index("round_trip")
+    if variant.missing() or variant.refuses(
+        KERNEL.check_parameters({"mode": mode, "threads": 2, "record_bytes": size})
+    ):
         return None
-    instance = variant.build(**parameters)
+    instance = variant.build(mode=mode, threads=2, record_bytes=size)
     events = np.zeros(64, EVENT)
     events["order_id"] = np.arange(64)
     work = KERNEL.prepare(events, instance.parameters)
