@@ -169,7 +169,7 @@ def test_the_probe_counts_batches_waits_and_lines(each):
     counters = instance.counters()
     assert counters["batches"] == 16 and counters["waits"] == 0 and counters["cas_retries"] == 0
     assert instance.probe.histogram.sum() == 8
-    assert 2 * 64 <= counters["lines_touched"] <= 6 * 64  # a slot's line each, and those of the indices
+    assert 2 * 64 <= counters["lines_touched"] <= 8 * 64  # one or two of a slot, and those of the indices
     instance.reset()
     trips = KERNEL.variants[each].replay(instance, make_work(records, ALONE_TRIP, 64, 8))
     assert np.array_equal(trips, records) and instance.probe.histogram.sum() == 64
