@@ -166,8 +166,8 @@ def bar_by_bar(state, bars, out, begin, probe):
 
 @inlined
 def rows_together(symbols):
-    """Return how many rows of so many symbols are taken before the next group: what was read stays in the caches."""
-    return max(4, 1024 // symbols)
+    """Return how many rows of so many symbols are taken before the next group: memory is read in order then."""
+    return max(2, 128 // symbols)
 
 
 @inlined
