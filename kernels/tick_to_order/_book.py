@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import types
 from numba.extending import overload
 
 from kernels.machine.locks import mutex_lock, mutex_unlock
 from kernels.order_book._apply import apply, best_level
+from kernels.order_book._entries import prefetch_order
 from kernels.order_book._published import publish
 from kernels.tick_to_order._parts import OPTIONS, of_part
+
+AHEAD = 16  # messages: far enough for a line to come from memory, near enough that it is still in L1 at its turn
 
 
 def apply_event(book: Any, event: Any, symbols: Any) -> Any:
@@ -30,6 +34,27 @@ def _apply_event(book, event, symbols):
     if "mutex" in fields:
         return _guarded
     return _published if "published" in fields else _plain
+
+
+def fetch_ahead(book: Any, given: Any, at: Any) -> Any:
+    """Ask for the cache line of the order that a later message is about, where the input shows it: records do.
+
+    Only for books whose orders are packed (`kernels.order_book._entries`): the others touch several lines for each.
+    """
+
+
+@overload(fetch_ahead, jit_options=OPTIONS)
+def _fetch_ahead(book, given, at):
+    if of_part(book) is None:
+        return None
+    if "order_entry" in book.types[0].fields and isinstance(given.dtype, types.Record):
+        return _fetched
+    return lambda book, given, at: None
+
+
+def _fetched(book, given, at):
+    later = np.uint64(min(at + AHEAD, given.shape[0] - 1))
+    prefetch_order(book.state, given[later].order_id)
 
 
 def _plain(book, event, symbols):

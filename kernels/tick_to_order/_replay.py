@@ -13,7 +13,7 @@ from kernels.machine import atomics
 from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
 from kernels.machine.hints import unlikely
 from kernels.probe import count, lap, start, stop
-from kernels.tick_to_order._book import apply_event
+from kernels.tick_to_order._book import apply_event, fetch_ahead
 from kernels.tick_to_order._decode import next_event
 from kernels.tick_to_order._layout import (
     ASK,
@@ -82,6 +82,7 @@ def _feed(state, events, out, begin, probe):
         event = decoded[np.uint64(index)]
         symbol = np.int64(event.symbol)
         stamp = lap(probe, DECODE, began)
+        fetch_ahead(state.book, events, at)
         done, bid, ask = apply_event(state.book, event, symbols)
         if unlikely(not done):
             state.settings[PENDING] = 1
