@@ -1,8 +1,8 @@
 """The signals by explicit vectors: a lane is a symbol, or, of one series, the lanes are bars that follow one another.
 
 - Many symbols: an average waits for that of the bar before, but the symbols do not wait for one another. One
-  instruction takes as many symbols as the target has lanes, a group of four registers goes down `SPAN` rows with
-  everything in registers, and the groups' chains of additions overlap.
+  instruction takes as many symbols as the target has lanes, and four registers of symbols are taken together, so that
+  their chains of additions overlap. Few rows at a time: memory is then read nearly in order.
 - One series: the recurrence is rewritten so that a vector of bars follows from the vector before (`_scan`).
 - No ring is kept while bars are taken in: what leaves a window is read where it lies, in the input. The records of
   `baseline` take the first bars, the bad ones, and what is left when a call ends.
