@@ -10,11 +10,11 @@ import numpy as np
 from kernels._jit import kernel_jit
 from kernels.catalog import Variant
 from kernels.machine.locks import adaptive_lock, mutex_unlock, new_mutex
+from kernels.marked import marked_point
 from kernels.message_queue import _replay
 from kernels.message_queue._locked import INDICES, put, take
 from kernels.message_queue._parts import assemble, hot, public
 from kernels.message_queue._ring import new_control, new_slots
-from kernels.order_book._marked import marked_point
 
 
 class AdaptiveState(NamedTuple):

@@ -15,11 +15,11 @@ from kernels._jit import kernel_jit
 from kernels.catalog import Variant
 from kernels.machine import atomics
 from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
+from kernels.marked import marked_point
 from kernels.message_queue import _replay
 from kernels.message_queue._parts import LINES_TOUCHED, assemble, hot, public
 from kernels.message_queue._ring import APART, Indices, copy_record, lines, new_control, new_slots
 from kernels.message_queue._single import refuses
-from kernels.order_book._marked import marked_point
 from kernels.probe import count
 
 HEAD, TAIL = 0, APART  # on lines of their own

@@ -21,6 +21,7 @@ from kernels._jit import kernel_jit
 from kernels.catalog import Canonical, State, Variant
 from kernels.machine import atomics
 from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
+from kernels.marked import marked_point
 from kernels.message_queue import _replay
 from kernels.message_queue._cells import (
     FIRST,
@@ -35,7 +36,6 @@ from kernels.message_queue._cells import (
 from kernels.message_queue._parts import LINES_TOUCHED, assemble, hot, public
 from kernels.message_queue._ring import APART, check_canonical, new_control
 from kernels.message_queue._single import refuses
-from kernels.order_book._marked import marked_point
 from kernels.probe import count
 
 HEAD = 0

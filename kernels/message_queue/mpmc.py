@@ -24,6 +24,7 @@ from kernels._jit import kernel_jit
 from kernels.catalog import Canonical, State, Variant
 from kernels.machine import atomics
 from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
+from kernels.marked import marked_point
 from kernels.message_queue import _replay
 from kernels.message_queue._cells import (
     FIRST,
@@ -37,7 +38,6 @@ from kernels.message_queue._cells import (
 )
 from kernels.message_queue._parts import CAS_RETRIES, LINES_TOUCHED, assemble, hot, public
 from kernels.message_queue._ring import APART, check_canonical, new_control
-from kernels.order_book._marked import marked_point
 from kernels.probe import count
 
 HEAD, TAIL = 0, APART  # on lines of their own

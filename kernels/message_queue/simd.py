@@ -16,12 +16,12 @@ from kernels._jit import kernel_jit
 from kernels.catalog import Variant
 from kernels.machine import atomics
 from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
+from kernels.marked import marked_point
 from kernels.message_queue import _replay
 from kernels.message_queue._parts import LINES_TOUCHED, assemble, hot, public
 from kernels.message_queue._ring import copy_run, new_control, new_slots, run_lines
 from kernels.message_queue._single import refuses
 from kernels.message_queue.lock_free import HEAD, INDICES, SEEN_HEAD, SEEN_TAIL, TAIL, dequeue, enqueue
-from kernels.order_book._marked import marked_point
 from kernels.probe import count
 
 

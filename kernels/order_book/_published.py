@@ -32,8 +32,8 @@ from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
 from kernels.machine.hints import pause, unlikely
 from kernels.machine.memory import aligned
 from kernels.machine.sleep import sleep_us
+from kernels.marked import marked_point
 from kernels.order_book._apply import best_level, cold, copy_levels, entry, hot, level_key
-from kernels.order_book._marked import marked_point
 from kernels.order_book._public import public
 
 DEPTH = 7  # levels of a side: with the sequence before them they fill one line

@@ -25,10 +25,10 @@ from kernels.machine import atomics
 from kernels.machine.atomics import ACQ_REL, ACQUIRE, RELAXED, RELEASE
 from kernels.machine.bits import trailing_zeros
 from kernels.machine.stack import stack_empty
+from kernels.marked import expect, marked_point, next_random
 from kernels.messages import MAX_LEVEL_SIZE
 from kernels.order_book import _apply
 from kernels.order_book._apply import DONE, LEVEL_FULL, LINES_TOUCHED, NO_ROOM, RETRIES, cold, hot
-from kernels.order_book._marked import expect, marked_point, next_random
 from kernels.order_book._public import public
 from kernels.order_book._reclaim import (
     KEY,

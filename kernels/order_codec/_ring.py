@@ -23,7 +23,7 @@ import numpy as np
 from kernels.machine import atomics
 from kernels.machine.hints import pause
 from kernels.machine.memory import aligned
-from kernels.order_book._marked import marked_point
+from kernels.marked import marked_point
 from kernels.order_codec import _state
 from kernels.order_codec._words import cold, inline
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from kernels.machine import atomics
 from kernels.machine.hints import unlikely
-from kernels.order_book._marked import marked_point
+from kernels.marked import marked_point
 from kernels.order_pool._slots import SLOT_WORDS, inline
 from kernels.order_pool._told import CAS_RETRIES, LINES_TOUCHED
 from kernels.probe import count

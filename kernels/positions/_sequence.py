@@ -14,7 +14,7 @@ from kernels.machine import atomics
 from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
 from kernels.machine.hints import pause, unlikely
 from kernels.machine.sleep import sleep_us
-from kernels.order_book._marked import marked_point
+from kernels.marked import marked_point
 from kernels.positions._rules import SPINS, cold, hot
 from kernels.probe import count
 

@@ -23,7 +23,7 @@ from kernels.machine import atomics
 from kernels.machine.atomics import ACQUIRE, RELEASE
 from kernels.machine.hints import unlikely
 from kernels.machine.memory import aligned
-from kernels.order_book._marked import marked_point
+from kernels.marked import marked_point
 from kernels.positions import _state
 from kernels.positions._fills import SHARDS
 from kernels.positions._rules import (

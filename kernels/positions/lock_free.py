@@ -19,7 +19,7 @@ from kernels.catalog import Canonical, Variant
 from kernels.machine import atomics
 from kernels.machine.atomics import ACQ_REL, ACQUIRE, RELAXED
 from kernels.machine.hints import unlikely
-from kernels.order_book._marked import marked_point
+from kernels.marked import marked_point
 from kernels.positions import _state
 from kernels.positions._rules import (
     ACCEPTED,

@@ -24,7 +24,7 @@ from kernels.machine.bits import trailing_zeros
 from kernels.machine.hints import unlikely
 from kernels.machine.memory import aligned
 from kernels.machine.vector import bits, insert, reinterpret, splat
-from kernels.order_book._marked import marked_point
+from kernels.marked import marked_point
 from kernels.positions import _state
 from kernels.positions._fills import SHARDS
 from kernels.positions._rules import (

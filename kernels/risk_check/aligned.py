@@ -22,7 +22,7 @@ from kernels.machine.hints import pause, unlikely
 from kernels.machine.memory import aligned
 from kernels.machine.prefetch import prefetch_write
 from kernels.machine.sleep import sleep_us
-from kernels.order_book._marked import marked_point
+from kernels.marked import marked_point
 from kernels.probe import count, start, stop
 from kernels.risk_check import _packed, _plain, _state
 from kernels.risk_check._packed import (

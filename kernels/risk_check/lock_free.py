@@ -19,7 +19,7 @@ from kernels.catalog import Canonical, Variant
 from kernels.machine import atomics
 from kernels.machine.atomics import ACQ_REL, ACQUIRE, RELAXED, RELEASE
 from kernels.machine.hints import unlikely
-from kernels.order_book._marked import marked_point
+from kernels.marked import marked_point
 from kernels.probe import count, start, stop
 from kernels.risk_check import _packed, _plain, _state
 from kernels.risk_check._packed import BURST_NS, KILLED_BIT, LIMITS, NEXT_NS, OPEN, SIDES, SIZES, SWITCH, room, step_of

@@ -9,10 +9,10 @@ from threads import compiled, core_sets, run_threads
 
 from kernels.machine import atomics
 from kernels.machine.affinity import allowed_cores
+from kernels.marked import new_pauses, next_random
 from kernels.message_queue import KERNEL
 from kernels.message_queue._parts import dequeue, enqueue
 from kernels.message_queue._ring import SOON, wait
-from kernels.order_book._marked import new_pauses, next_random
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.slow]
 

@@ -13,10 +13,10 @@ from threads import compiled, core_sets, operations, run_threads
 from kernels.machine import atomics
 from kernels.machine.affinity import allowed_cores
 from kernels.machine.atomics import ACQUIRE, RELAXED, RELEASE
+from kernels.marked import PASSED, marked_point, new_pauses
 from kernels.message_queue import KERNEL, lock_free
 from kernels.message_queue._parts import assemble, dequeue_some, enqueue_some, hot
 from kernels.message_queue._ring import LATER, copy_record, wait
-from kernels.order_book._marked import PASSED, marked_point, new_pauses
 
 pytestmark = pytest.mark.concurrency
 

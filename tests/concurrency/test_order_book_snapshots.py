@@ -12,10 +12,10 @@ import kernels
 from kernels.machine import atomics
 from kernels.machine.affinity import allowed_cores
 from kernels.machine.sleep import sleep_us
+from kernels.marked import PASSED, new_pauses
 from kernels.messages import BEST, EVENT, Kind
 from kernels.order_book import lock_free
 from kernels.order_book._apply import apply
-from kernels.order_book._marked import PASSED, new_pauses
 from kernels.order_book._published import BEST_ASK, BEST_BID, DEPTH, DEPTH_SEQUENCE, publish, read_best, read_depth
 
 pytestmark = [pytest.mark.concurrency, pytest.mark.slow]

@@ -12,7 +12,7 @@ from threads import compiled, core_sets, meet, operations, run_threads
 import kernels
 from kernels.machine import atomics
 from kernels.machine.hints import pause, yield_core
-from kernels.order_book._marked import PASSED, new_pauses
+from kernels.marked import PASSED, new_pauses
 from kernels.order_codec._ring import claim, claim_marked, publish, release, take_next, take_next_marked
 from kernels.order_codec.lock_free import decode, encode
 

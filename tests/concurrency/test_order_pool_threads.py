@@ -11,7 +11,7 @@ from threads import compiled, core_sets, meet, operations, run_threads
 
 import kernels
 from kernels.machine import atomics
-from kernels.order_book._marked import PASSED, new_pauses, next_random
+from kernels.marked import PASSED, new_pauses, next_random
 from kernels.order_pool import aligned, baseline, lock_free
 from kernels.order_pool._slots import SLOT_WORDS
 from kernels.order_pool._treiber import TAG, TOP, look, pop, push_chain, swing

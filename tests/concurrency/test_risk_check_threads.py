@@ -12,7 +12,7 @@ from threads import compiled, core_sets, meet, operations, run_threads
 
 from kernels.machine import atomics
 from kernels.machine.affinity import allowed_cores
-from kernels.order_book._marked import PASSED, new_pauses, next_random
+from kernels.marked import PASSED, new_pauses, next_random
 from kernels.risk_check import KERNEL
 from kernels.risk_check._rules import ACCEPTED, OVER_RELEASE, POSITION, REASONS, Reason
 

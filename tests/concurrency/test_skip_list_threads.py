@@ -12,9 +12,9 @@ from threads import compiled, core_sets, meet, operations, run_threads
 import kernels
 from kernels.machine import atomics
 from kernels.machine.sleep import sleep_us
+from kernels.marked import BROKEN, PASSED, new_pauses, next_random
 from kernels.order_book import _reclaim
 from kernels.order_book._apply import DONE
-from kernels.order_book._marked import BROKEN, PASSED, new_pauses, next_random
 from kernels.order_book._reclaim import BAG, BAGS, FREE, KEY, LINK, NODE_SHIFT, pin, unpin
 from kernels.order_book._skip_list import ABSENT, NEXT, TAIL, change, first_level, next_level, size_of
 

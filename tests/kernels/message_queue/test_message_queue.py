@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.runtime import _nrt_python, rtsys
 
+from kernels.marked import marked_point
 from kernels.message_queue import KERNEL
 from kernels.message_queue._work import ALONE, ALONE_TRIP, CONSUMER, COUNT, PRODUCER, ROLE, make_work
 from kernels.messages import EVENT
-from kernels.order_book._marked import marked_point
 
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(1, 6)), max_size=40)
 PEERS = [name for name, variant in KERNEL.variants.items() if variant.peer]

@@ -1,7 +1,7 @@
 """Marked points: where a stress test may hold a thread up. Compiled to nothing where `pauses` is None.
 
 An interleaving that a machine shows once a month is one in which a thread stops at the wrong place for long. The
-lock-free parts of the order book name such places; a test hands over a `pauses` array, and a thread that comes by
+lock-free parts of the kernels name such places; a test hands over a `pauses` array, and a thread that comes by
 waits there for a random time, every now and then by giving up its core.
 """
 
