@@ -86,5 +86,6 @@ KERNEL = Kernel(
     length=_length,
     count_operations=_length,
     operations_per_sample=lambda parameters: parameters["batch"],
+    budget="order_codec.throughput",
     divide=divide,
 )

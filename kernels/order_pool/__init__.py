@@ -91,5 +91,6 @@ KERNEL = Kernel(
     length=_length,
     count_operations=count_pairs,
     operations_per_sample=lambda parameters: GROUP,
+    budget="order_pool.throughput",
     divide=divide,
 )
