@@ -40,7 +40,7 @@ def compiled_for(name):
             account = first + step * np.int64(drawn % np.uint64(accounts))
             symbol, side = (
                 np.int64((drawn >> np.uint64(9)) % np.uint64(SYMBOLS)),
-                np.int64((drawn >> np.uint64(20)) & 1),
+                np.int64((drawn >> np.uint64(20)) & np.uint64(1)),
             )
             reason, _quantity, _cost, _realised = fill(state, account, symbol, side, PRICE, 1, None, pauses)
             sums[account, symbol] += (1 - 2 * side) * (reason == 0)
