@@ -79,16 +79,17 @@ def test_no_slot_is_lost_or_handed_out_twice(variant, data, slots):
 
 @each_variant
 def test_all_slots_can_be_taken_again_after_all_came_back(variant):
-    module, state = module_of(variant), variant.build(slots=300).state
+    # More than a line of the bitmap, and than a cache of `aligned`.
+    module, state = module_of(variant), variant.build(slots=1200).state
     for _ in range(3):
-        slots = [module.take(state) for _ in range(300)]
-        assert sorted(slots) == list(range(300)) and module.take(state) == -1
+        slots = [module.take(state) for _ in range(1200)]
+        assert sorted(slots) == list(range(1200)) and module.take(state) == -1
         for slot in slots[::-1] if slots[0] == 0 else slots:
             assert module.give_back(state, slot)
             assert variant.name == "trusted" or not module.give_back(state, slot)
         assert variant.name == "trusted" or not module.give_back(state, slots[0])
     module.empty(state)
-    assert sorted(module.take(state) for _ in range(300)) == list(range(300))
+    assert sorted(module.take(state) for _ in range(1200)) == list(range(1200))
 
 
 @each_variant
