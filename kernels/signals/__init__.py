@@ -48,7 +48,15 @@ the signs turned. Where TA-Lib has the indicator, the definition, its start and 
 | variant | its idea |
 | --- | --- |
 | `baseline` | one record for each symbol, symbol by symbol, a branch for each case |
-| `simd` | a lane is a symbol: structure of arrays, explicit vectors of the target's width, masks |
+| `simd` | a lane is a symbol, or a bar of a single series; running numbers in registers, explicit vectors, no ring |
+| `aligned` | `simd`, its output written past the caches, in whole cache lines |
+| `lock_free` | `simd`; threads take symbols by one atomic counter and publish how far they have come |
+| `peer_talib`, `peer_tulipy`, `peer_bottleneck`, `peer_polars` | other people's libraries |
+
+The peers compute whole series: they get each symbol's columns contiguous, made outside the timed part, and allocate
+what they return inside it, since they cannot be called otherwise; ours write into an array that is there. A peer
+without an indicator refuses it. `docs/decisions/0014-signals-peers.md` tells whose definitions differ, and what
+allocating costs.
 
 One bar of all symbols, a row, is timed as one group, since a single update is shorter than a clock's step: percentiles
 are those of a whole row's time, and say so; a single bar has a mean only. Prices and outputs are streamed once, so

@@ -27,7 +27,7 @@ def release(lock):
 SHARED = [
     variant
     for variant in KERNEL.variants.values()
-    if not variant.peer and variant.refuses(KERNEL.check_parameters({"threads": 2, "indicator": "sma"})) is None
+    if not variant.peer and variant.refuses(KERNEL.check_parameters({"threads": 2, "indicator": "ema"})) is None
 ]
 each_shared = pytest.mark.parametrize("variant", SHARED, ids=lambda variant: variant.name)
 
@@ -44,8 +44,8 @@ def test_the_baseline_can_be_shared():
 @each_shared
 @pytest.mark.parametrize(("threads", "symbols"), [(2, 64), (2, 1), (3, 13), (4, 200)])
 def test_threads_give_what_one_gives(variant, threads, symbols):
-    alone = variant.build(symbols=symbols, window=7, indicator="sma")
-    shared = variant.build(symbols=symbols, window=7, indicator="sma", threads=threads)
+    alone = variant.build(symbols=symbols, window=7, indicator="ema")
+    shared = variant.build(symbols=symbols, window=7, indicator="ema", threads=threads)
     for piece in range(5):  # the state goes on, and so does the counter of each piece begin anew
         bars = walk(piece, 301, symbols)
         expected, out = variant.replay(alone, bars), np.full((1, 301, symbols), -1.0)
@@ -55,10 +55,11 @@ def test_threads_give_what_one_gives(variant, threads, symbols):
     assert all(np.array_equal(exported[name], again[name]) for name in exported)
 
 
+@pytest.mark.slow  # compiles with the probe
 @pytest.mark.concurrency
 @each_shared
 def test_each_threads_samples_are_added_up(variant):
-    shared = variant.build(symbols=20, indicator="sma", threads=2, instrumented=True)
+    shared = variant.build(symbols=20, indicator="ema", threads=2, instrumented=True)
     variant.replay(shared, walk(1, 100, 20))
     assert shared.probe.histogram.sum() == 300  # 8, 8 and 4 symbols, 100 rows each
     assert KERNEL.operations_per_sample(shared.parameters) == 8
@@ -68,10 +69,10 @@ def test_each_threads_samples_are_added_up(variant):
 def test_the_baselines_threads_take_symbols_under_the_mutex():
     """A held mutex stops them all; without it two could take the same symbols."""
     variant = KERNEL.variants["baseline"]
-    shared, bars = variant.build(symbols=64, indicator="sma", threads=2), walk(1, 200, 64)
+    shared, bars = variant.build(symbols=64, indicator="ema", threads=2), walk(1, 200, 64)
     out = np.full((1, 200, 64), -1.0)
     shares = KERNEL.shares(bars, out, shared.parameters)
-    variant.replay(variant.build(symbols=64, indicator="sma"), bars)  # compiled before
+    variant.replay(variant.build(symbols=64, indicator="ema"), bars)  # compiled before
     hold(shared.state.lock)
     runs = [
         threading.Thread(target=variant.replay_from, args=(shared.state, each, own, 0, None)) for each, own in shares

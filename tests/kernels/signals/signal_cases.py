@@ -10,7 +10,8 @@ from kernels.signals._state import QUOTES, named
 KERNEL = kernels.get("signals")
 SIZES = ("volume", *QUOTES[1::2])
 OURS = [variant for variant in KERNEL.variants.values() if not variant.peer]
-QUICK = ("sma", "rsi", "bollinger")  # of `baseline`; of the other variants EMA only. Compiling is most of the time
+# Compiling is most of the time, so few are quick: these of `baseline`, and EMA of `simd`.
+QUICK = {"baseline": ("ema", "bollinger"), "simd": ("ema",)}
 
 
 def index(name):
@@ -24,6 +25,11 @@ def first_bar(name, window):
     return fixed.get(name, window - 1)
 
 
+def slow_beyond_baseline(variant):
+    """Return the marks of what is compiled for that test alone."""
+    return [] if variant.name == "baseline" else [pytest.mark.slow]
+
+
 def can(variant, name, **parameters):
     """Return whether `variant` does not refuse that indicator."""
     return variant.refuses(KERNEL.check_parameters({"indicator": name, **parameters})) is None
@@ -34,14 +40,16 @@ PAIRS = [
         variant,
         name,
         id=f"{variant.name}-{name}",
-        marks=[] if name == "ema" or (variant.name == "baseline" and name in QUICK) else pytest.mark.slow,
+        marks=[] if name in QUICK.get(variant.name, ()) else pytest.mark.slow,
     )
     for variant in OURS
     for name in NAMES
     if can(variant, name)
 ]
 each_pair = pytest.mark.parametrize(("variant", "name"), PAIRS)
-each_variant = pytest.mark.parametrize("variant", OURS, ids=lambda variant: variant.name)
+each_variant = pytest.mark.parametrize(
+    "variant", [pytest.param(v, id=v.name, marks=[] if v.name in QUICK else pytest.mark.slow) for v in OURS]
+)
 
 
 def random_bars(seed, rows, symbols, bad_share=0.0):

@@ -25,6 +25,7 @@ from signal_cases import (
     index,
     random_bars,
     run,
+    slow_beyond_baseline,
 )
 
 from kernels.signals import make_bars
@@ -85,6 +86,7 @@ def test_a_bad_bar_concerns_its_own_symbol_only_and_is_forgotten(variant, name):
     assert np.array_equal(np.isnan(out[:, started:, 4]), np.isnan(clean[:, started:, 4]))
 
 
+@pytest.mark.slow  # compiles all others
 @each_pair
 def test_a_state_moves_to_any_variant(variant, name):
     bars = random_bars(5, 120, 11, 0.005)
@@ -178,7 +180,7 @@ def test_nothing_is_written_beyond_the_output(variant, name):
         assert np.all(room[[0, -1]] == 123.0) and not np.any(room[1:-1] == 123.0)
 
 
-@each_variant
+@pytest.mark.parametrize("variant", [pytest.param(v, id=v.name, marks=slow_beyond_baseline(v)) for v in OURS])
 def test_the_probe_records_each_row_once(variant):
     instance = variant.build(symbols=5, instrumented=True)
     plain = run(variant, "ema", random_bars(1, 70, 5))

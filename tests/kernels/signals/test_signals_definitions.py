@@ -15,6 +15,7 @@ from signal_cases import (
     first_bar,
     random_bars,
     run,
+    slow_beyond_baseline,
 )
 
 from kernels.signals import make_bars
@@ -25,8 +26,6 @@ from workbench.workloads.known import real_hour
 OF_TALIB = ("sma", "ema", "rsi", "macd", "bollinger", "atr", "vwap", "std", "min", "max")
 TALIB = KERNEL.variants["peer_talib"]
 needs_talib = pytest.mark.skipif(TALIB.missing() is not None, reason="TA-Lib is not installed: [peers]")
-BASELINE = OURS[0]
-BEYOND = ([pytest.mark.slow], [])  # of a variant that is not the baseline, and of the baseline
 PAIRS_OF_TALIB = [pair for pair in PAIRS if pair.values[1] in OF_TALIB]
 
 
@@ -128,7 +127,7 @@ def test_every_line_of_bad_bars_is_nan(variant, name):
             assert_agrees(out, expected_of(name, bars, 5), name, bars, variant.relative_tolerance)
 
 
-@pytest.mark.parametrize("variant", [pytest.param(v, id=v.name, marks=BEYOND[v is BASELINE]) for v in OURS])
+@pytest.mark.parametrize("variant", [pytest.param(v, id=v.name, marks=slow_beyond_baseline(v)) for v in OURS])
 def test_a_running_sum_does_not_drift(variant):
     """A plain one is off by far more than this after a large price has passed."""
     closes = np.full((60_000, 2), 0.1)
