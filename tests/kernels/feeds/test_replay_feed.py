@@ -17,7 +17,7 @@ from kernels.order_book.reference import Reference
 BOOK = kernels.get("order_book")
 
 
-@pytest.fixture(params=list(BOOK.variants))
+@pytest.fixture(params=[name for name in BOOK.variants if name != "peer_hftbacktest"])
 def variant(request):
     chosen = BOOK.variants[request.param]
     if chosen.missing():

@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `streams`
 
-from streams import BOOK, OURS
+from streams import ANY_EVENTS, BOOK, OURS
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,7 @@ def book():
     return BOOK
 
 
-@pytest.fixture(params=list(BOOK.variants))
+@pytest.fixture(params=ANY_EVENTS)
 def any_variant(request):
     """Every variant, and the peers that can run here."""
     variant = BOOK.variants[request.param]

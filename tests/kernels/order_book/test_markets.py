@@ -98,7 +98,9 @@ def test_the_whole_multiple_of_the_hour(book, hour, symbols):
     """All variants side by side, part by part, so that the answers need not all be kept."""
     events = workloads.multiply(hour, symbols)
     reference = Reference(symbols=symbols)
-    instances = [one.build(symbols=symbols) for one in book.variants.values() if not one.missing()]
+    instances = [
+        book.variants[name].build(symbols=symbols) for name in streams.ANY_EVENTS if not book.variants[name].missing()
+    ]
     for begin in range(0, len(events), PART):
         part = events[begin : begin + PART]
         wanted = reference.replay(part)

@@ -2,6 +2,7 @@
 
 import inspect
 import linecache
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -94,3 +95,34 @@ def test_a_global_that_has_changed_since_is_told_with_both_values():
     told = diagnose(scope["scaled"], 3.0, seconds=0.02)
     stale = next(finding for finding in told.findings if finding.check == "frozen_globals")
     assert "RATE = 2" in stale.suspicion.what and "is 5 now" in stale.suspicion.what
+
+
+class First(NamedTuple):
+    values: np.ndarray
+
+
+class Second(NamedTuple):
+    values: np.ndarray
+
+
+class Third(NamedTuple):
+    values: np.ndarray
+
+
+class Fourth(NamedTuple):
+    values: np.ndarray
+
+
+@pytest.mark.parametrize("wrap", [True, False])
+def test_a_body_for_each_class_of_state_is_a_choice_and_four_dtypes_are_not(wrap):
+    @njit(**GOOD)
+    def total(state):
+        return state[0][0]
+
+    for made in (First, Second, Third, Fourth):
+        total(made(VALUES))
+    if not wrap:
+        for dtype in (np.float32, np.int16, np.uint8):
+            total(Fourth(VALUES.astype(dtype)))
+    told = diagnose(total, Fourth(VALUES), seconds=0.02)
+    assert ("recompiles" in {finding.check for finding in told.findings}) is not wrap

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from numba.core import types
@@ -13,6 +14,7 @@ from workbench.profile.diagnosis.trial import Trials, refused
 HELP = "compiled again for arguments that differ in a detail"
 
 MANY = 4  # overloads; so many for truly different types are rare and worth a look
+# Named tuples of different classes are not counted together: who makes a class for each choice wants a body for each.
 
 
 def look(subject: Subject, trials: Trials) -> list[Suspicion]:
@@ -24,7 +26,8 @@ def look(subject: Subject, trials: Trials) -> list[Suspicion]:
     for index, (signature, _) in enumerate(results):
         plain.setdefault(tuple(_plain(kind) for kind in signature), []).append(index)
     groups = [group for group in plain.values() if len(group) > 1]
-    if not groups and len(results) < MANY:
+    families = Counter(tuple(map(_class_of, signature)) for signature, _ in results)
+    if not groups and max(families.values()) < MANY:
         return []
     details = sorted({told for group in groups for told in _differences([results[i][0] for i in group])})
     extra = sum(len(group) - 1 for group in groups) or len(results) - 1
@@ -43,6 +46,11 @@ def look(subject: Subject, trials: Trials) -> list[Suspicion]:
             stands=True,
         )
     ]
+
+
+def _class_of(kind: Any) -> Any:
+    """Return the class of a named tuple, the one thing that tells two of them apart; None for any other type."""
+    return getattr(kind, "instance_class", None) if isinstance(kind, types.BaseNamedTuple) else None
 
 
 def _plain(kind: Any) -> Any:
