@@ -229,19 +229,20 @@ def snapshot(state, rows):
 def replay(state, fills, out, begin, probe):
     """Apply the fills and marks from `begin` on, write the position after each into `out`; return where room ended."""
     for i in range(begin, fills.action.shape[0]):
+        at = np.uint64(i)  # unsigned: no access asks whether its index is negative
         stamp = start(probe)
-        symbol, price, action = np.int64(fills.symbol[i]), np.int64(fills.price_ticks[i]), np.int64(fills.action[i])
+        symbol, price, action = np.int64(fills.symbol[at]), np.int64(fills.price_ticks[at]), np.int64(fills.action[at])
         reason, quantity, cost, realised = ACCEPTED, np.int64(0), np.int64(0), np.int64(0)
         if action == MARK:
             set_mark(state, symbol, price, probe)
         else:
-            account, size = np.int64(fills.account[i]), np.int64(fills.size[i])
+            account, size = np.int64(fills.account[at]), np.int64(fills.size[at])
             reason, quantity, cost, realised = fill(state, account, symbol, action, price, size, probe, None)
             if unlikely(reason != ACCEPTED):
                 if reason == NO_ROOM:
                     return i
                 quantity, cost, realised = 0, 0, 0
-        out[i].quantity, out[i].cost, out[i].realised = quantity, cost, realised
+        out[at].quantity, out[at].cost, out[at].realised = quantity, cost, realised
         stop(probe, stamp)
     return fills.action.shape[0]
 

@@ -241,17 +241,18 @@ def _prefetch(state, orders, i):
 def replay(state, orders, out, begin, probe):
     """Work through the requests from `begin` on and write a `Reason` for each into `out`; return their number."""
     for i in range(begin, orders.action.shape[0]):
+        at = np.uint64(i)  # unsigned: no access asks whether its index is negative
         stamp = start(probe)
         _prefetch(state, orders, i + AHEAD)
-        account, action = np.int64(orders.account[i]), np.int64(orders.action[i])
-        price, size = np.int64(orders.price_ticks[i]), np.int64(orders.size[i])
+        account, action = np.int64(orders.account[at]), np.int64(orders.action[at])
+        price, size = np.int64(orders.price_ticks[at]), np.int64(orders.size[at])
         if action >= RELEASE_BIT and is_action(action):
             filled, closed = action & FILLED != 0, action & CLOSED != 0
-            out[i] = release_order(state, account, action & 1, price, size, filled, closed, probe, None)
+            out[at] = release_order(state, account, action & 1, price, size, filled, closed, probe, None)
         else:
             side = action if is_action(action) else NO_SIDE
-            reference, timestamp = np.int64(orders.reference_ticks[i]), orders.timestamp_ns[i]
-            out[i] = check_order(state, account, side, price, size, reference, timestamp, probe, None)
+            reference, timestamp = np.int64(orders.reference_ticks[at]), orders.timestamp_ns[at]
+            out[at] = check_order(state, account, side, price, size, reference, timestamp, probe, None)
         stop(probe, stamp)
     return orders.action.shape[0]
 

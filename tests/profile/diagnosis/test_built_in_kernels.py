@@ -1,4 +1,4 @@
-"""The built-in kernels were tuned by hand: a diagnosis finds nothing in them that costs time."""
+"""The built-in kernels were tuned by hand: a diagnosis finds nothing in them that costs time, but what is meant to."""
 
 import os
 
@@ -15,6 +15,7 @@ VARIANTS = [
     for variant in kernel.variants.values()
     if not variant.peer and is_compiled_function(variant.replay_from)
 ]
+ALLOCATING = ("order_pool/baseline", "tick_to_order/baseline")  # an allocation for each order is what they show
 FAST = ("signals/baseline", "signals/simd")
 CHOSEN = [each for each in VARIANTS if os.environ.get("WORKBENCH_LONG") or each.full_name in FAST]
 
@@ -27,4 +28,5 @@ def test_no_false_finding(variant):
     prepared = kernel.prepare(events, instance.parameters)
     out = kernel.output(prepared, instance.parameters)
     told = diagnose(variant.replay_from, instance.state, prepared, out, 0, None, seconds=0.1)
-    assert not told.findings, str(told)
+    found = {finding.check for finding in told.findings}
+    assert found == ({"allocation"} if variant.full_name in ALLOCATING else set()), str(told)
