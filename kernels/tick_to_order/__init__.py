@@ -11,7 +11,7 @@ from kernels import order_book
 from kernels.catalog import Kernel, Parameter
 from kernels.messages import EVENT, ORDER
 from kernels.tick_to_order._decode import itch_of, most_events, operations
-from kernels.tick_to_order._names import INDICATORS, OWN, VARIANTS
+from kernels.tick_to_order._names import INDICATORS, LIVE, OWN, VARIANTS
 from kernels.tick_to_order.reference import Reference
 
 FEEDS = ("records", "itch")
@@ -46,6 +46,10 @@ Nothing is lost silently: ``state.tally`` counts, with or without a probe, what 
 
 The input is an array of events, whose decoding is a view, or with ``feed=itch`` the bytes of ITCH messages, parsed one
 by one, for which events without such a message are refused. ITCH files are read by `kernels.feeds`.
+
+``live=risk`` isolates a part: its neighbours are replaced by a replay of themselves, recorded in the first run over an
+input (`kernels.tick_to_order._standin`). The live part gets the calls of the whole pipeline in their order; time,
+stages and cache misses are then its own and those of the loop around it. For one thread and records.
 
 A probe times every message from its first byte to its end, an order's until it is out of the queue and decoded, and
 each stage apart. Eight stamps of some 10 ns each are then part of the time: percentiles of an instrumented run are
@@ -141,6 +145,7 @@ KERNEL = Kernel(
         Parameter("queue_slots", 1024, 2, 2**20, "orders that the queue holds, a power of two"),
         Parameter("overload", 0, 0, 1, "what becomes of an order when the queue is full", choices=("block", "drop")),
         Parameter("threads", 1, 1, 2, "2: a second thread takes the orders out of the queue"),
+        Parameter("live", 0, 0, len(LIVE) - 1, "the one part that is live, its neighbours replayed", choices=LIVE),
         *(_part(name) for name in VARIANTS),
     ),
     package=__name__,

@@ -52,6 +52,15 @@ def _fetch_ahead(book, given, at):
     return lambda book, given, at: None
 
 
+def halted(book: Any, symbol: Any) -> Any:
+    """Return whether trading in a symbol is halted."""
+
+
+@overload(halted, jit_options=OPTIONS)
+def _halted(book, symbol):
+    return (lambda book, symbol: book.state.halted[symbol]) if of_part(book) else None
+
+
 def _fetched(book, given, at):
     later = np.uint64(min(at + AHEAD, given.shape[0] - 1))
     prefetch_order(book.state, given[later].order_id)

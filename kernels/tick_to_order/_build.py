@@ -10,7 +10,7 @@ import numpy as np
 from kernels.catalog import Canonical
 from kernels.machine.memory import aligned
 from kernels.messages import EVENT
-from kernels.tick_to_order import _decode, _parts
+from kernels.tick_to_order import _decode, _parts, _standin
 from kernels.tick_to_order._layout import (
     ACCOUNTS,
     DROP,
@@ -24,7 +24,7 @@ from kernels.tick_to_order._layout import (
     THREADS,
     TickState,
 )
-from kernels.tick_to_order._names import INDICATORS, OWN, PART_KERNELS, VARIANTS
+from kernels.tick_to_order._names import ALL, INDICATORS, LIVE, OWN, PART_KERNELS, VARIANTS
 
 PARCEL_BYTES = 128  # four words and the longest encoded order, which is 64 bytes, in whole cache lines
 EDGE_UNIT = 1 << 12  # a sixteenth of a half tick, in units of 2**-16 half ticks
@@ -73,11 +73,16 @@ def allocate(parameters: Mapping[str, int], own: Mapping[str, str]) -> TickState
     settings[SYMBOLS], settings[ACCOUNTS], settings[LOT] = symbols, parameters["accounts"], parameters["lot"]
     settings[EDGE] = parameters["edge"] * EDGE_UNIT
     settings[DROP], settings[THREADS] = parameters["overload"], parameters["threads"]
+    parts = {
+        part: _parts.allocate(part, choice(part, parameters, own), part_parameters(part, parameters))
+        for part in PART_KERNELS
+    }
+    live = LIVE[parameters["live"]]
+    if live != ALL:
+        _check_alone(parameters)
+        parts = {name: part if name == live else _standin.stand_in(part) for name, part in parts.items()}
     return TickState(
-        **{
-            part: _parts.allocate(part, choice(part, parameters, own), part_parameters(part, parameters))
-            for part in PART_KERNELS
-        },
+        **parts,
         itch=_decode.allocate(symbols),
         decoded=aligned(1, EVENT),
         settings=settings,
@@ -92,8 +97,8 @@ def allocate(parameters: Mapping[str, int], own: Mapping[str, str]) -> TickState
 
 def reset(state: TickState) -> None:
     """Forget every message, keeping the room."""
-    for part in PART_KERNELS:
-        _parts.reset(getattr(state, part))
+    for part in _of(state):
+        (_standin if _standin.is_stand_in(part) else _parts).reset(part)
     for array in (state.touch, state.tally, state.gateway, state.gate):
         array[:] = 0
     state.settings[PENDING] = 0
@@ -101,8 +106,36 @@ def reset(state: TickState) -> None:
 
 
 def grow(state: TickState) -> TickState:
-    """Return the pipeline with more room in the book, the one part that grows."""
-    return state._replace(book=_parts.grow(state.book))
+    """Return the pipeline with more room: on the tapes of stand-ins that are full, else in the book."""
+    full = {
+        name: _standin.grow(part)
+        for name, part in zip(PART_KERNELS, _of(state), strict=True)
+        if _standin.is_stand_in(part) and _standin.is_full(part)
+    }
+    if full:
+        return state._replace(**full)
+    book = state.book
+    if _standin.is_stand_in(book):
+        return state._replace(book=book._replace(part=_parts.grow(book.part)))
+    return state._replace(book=_parts.grow(book))
+
+
+def _of(state: TickState) -> list[Any]:
+    """Return the parts of a pipeline."""
+    return [getattr(state, part) for part in PART_KERNELS]
+
+
+def _check_alone(parameters: Mapping[str, int]) -> None:
+    """Raise ValueError for what a pipeline with one live part cannot do."""
+    if parameters["threads"] != 1 or parameters["feed"] != 0:
+        raise ValueError(
+            "tick_to_order: live=PART is for one thread and feed=records: leave threads and feed as they are"
+        )
+
+
+def _refuse_stand_ins(state: TickState) -> None:
+    if any(map(_standin.is_stand_in, _of(state))):
+        raise ValueError("tick_to_order: with one part live the others have no state of their own: build with live=all")
 
 
 def export_state(state: TickState) -> Canonical:
@@ -111,6 +144,7 @@ def export_state(state: TickState) -> Canonical:
     To be called between two messages. What is in the queue, and which slots of the pool are taken by which open order,
     goes along; a stream of ITCH goes on where it was, as whole messages come.
     """
+    _refuse_stand_ins(state)
     canonical = {"touch": state.touch.copy(), "tally": state.tally.copy()}
     canonical["gateway"] = state.gateway.copy()
     for part in PART_KERNELS:
@@ -124,6 +158,7 @@ def import_state(state: TickState, canonical: Canonical) -> TickState:
 
     Raises ValueError when it does not fit; the state is then to be reset or built anew.
     """
+    _refuse_stand_ins(state)
     own = ("touch", "tally", "gateway")
     for name in own:
         found = canonical.get(name)

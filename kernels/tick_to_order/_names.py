@@ -14,6 +14,9 @@ PART_KERNELS = {
 """The kernel of each part, in the order of the pipeline's state."""
 
 INDICATORS = ("ema", "sma")  # those of the signals that are a price, to be compared with the mid price
+ALL = "all"
+LIVE = (ALL, *PART_KERNELS)
+"""Which parts are live: all, or one whose neighbours are replaced by a replay of themselves."""
 OWN = "own"  # the choice that leaves a part to the pipeline's variant
 
 VARIANTS: dict[str, tuple[str, ...]] = {

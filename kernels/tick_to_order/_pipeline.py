@@ -26,6 +26,8 @@ from kernels.messages import Action as OrderAction
 from kernels.messages import OrderType, TimeInForce
 from kernels.order_codec._words import order_word_5, order_word_6, two_halves
 from kernels.probe import count, lap
+from kernels.tick_to_order import _standin_calls  # noqa: F401 - what stand-ins answer has to be known to Numba
+from kernels.tick_to_order._book import halted
 from kernels.tick_to_order._layout import (
     ACCOUNTS,
     ANSWERED,
@@ -145,7 +147,7 @@ def make_order(state, out, event, symbol, row, stance, began, stamp, alone, prob
     """Check, keep, encode and send the order of a crossing; return whether it went, and count why if it did not."""
     tally, settings = state.tally, state.settings
     tally[CROSSINGS] += 1
-    if state.book.state.halted[symbol]:
+    if halted(state.book, symbol):
         tally[HALTED] += 1
         return False
     side = np.int64(stance == SELL)

@@ -47,6 +47,7 @@ from kernels.tick_to_order._pipeline import (
     receive,
     wait,
 )
+from kernels.tick_to_order._standin import begin_tapes, end_tapes, tapes_have_room
 
 
 @hot
@@ -61,7 +62,11 @@ def replay(state, events, out, begin, probe):
         if state.settings[THREADS] > 1 and out.shape[0] > 0:
             _take_orders(state, out, probe)
         return 0
+    if begin == 0:
+        begin_tapes(state, events)
     reached = _feed(state, events, out, begin, probe)
+    if reached == events.shape[0]:
+        end_tapes(state, events)
     if out.shape[0] == 0:
         # RELEASE: who sees this sees all that went into the queue before.
         atomics.store(state.gate, ENDED, 1, RELEASE)
@@ -75,6 +80,8 @@ def _feed(state, events, out, begin, probe):
     tally, touch, symbols, edge = state.tally, state.touch, state.settings[SYMBOLS], state.settings[EDGE]
     at = np.int64(begin)
     while at < events.shape[0]:
+        if unlikely(not tapes_have_room(state)):
+            return at
         began = start(probe)
         decoded, index, behind = next_event(state, events, at)
         if unlikely(index < 0):
