@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from workbench.errors import InputError
 from workbench.store import migrations, open_store
+from workbench.store.steps import circumstances_of
 from workbench.store.tables import METADATA
 
 
@@ -36,8 +37,10 @@ def test_every_earlier_version_is_brought_up(tmp_path, version):
     with engine.connect() as connection:
         assert migrations.version_of(connection) == migrations.NEWEST
         rows = connection.execute(sa.text("SELECT b, verdict FROM comparisons")).all()
+        kept = connection.execute(sa.text("SELECT * FROM circumstances")).mappings().all()
     engine.dispose()
     assert rows == ([("order_book/ladder", "FASTER")] if version < 2 else [])
+    assert [dict(row) for row in kept] == ([circumstances_of(record)] if version < 3 else [])
 
 
 def test_the_migrations_make_the_tables_that_the_queries_expect(tmp_path):
@@ -94,3 +97,25 @@ def test_a_step_that_fails_leaves_the_old_version(tmp_path, monkeypatch):
     engine = sa.create_engine(f"sqlite:///{path}")
     assert "half" not in sa.inspect(engine).get_table_names()
     engine.dispose()
+
+
+def test_rates_and_groups_of_operations_are_filled_in(tmp_path):
+    """Figures at several loads had one name in the rows of version 2."""
+    path = tmp_path / "old.sqlite3"
+    record = factory.loaded()
+    a_database_of_version(path, 2, record)
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        for place, row in enumerate(record.results):
+            values = {"id": record.record_id, "place": place, **row.model_dump()}
+            connection.execute(
+                sa.text(
+                    "INSERT INTO results VALUES (:id, :place, :kernel, :variant, :metric, :statistic, :unit, :value, "
+                    ":low, :high, :samples, :bound)"
+                ),
+                values,
+            )
+    engine.dispose()
+    rows = open_store(str(path)).results("order_book", metric="response_time", statistic="p99")
+    assert [row["rate_per_s"] for row in rows] == [1e6, 2e6, 4e6]
+    assert {row["operations_per_sample"] for row in rows} == {1}

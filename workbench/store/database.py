@@ -18,7 +18,8 @@ from workbench.errors import InputError, WorkbenchError
 from workbench.files import data_folder
 from workbench.record import Record, RecordError, Run, from_json
 from workbench.store.migrations import NEWEST, migrate, version_of
-from workbench.store.tables import BASELINES, COMPARISONS, RECORDS, RESULTS
+from workbench.store.steps import circumstances_of
+from workbench.store.tables import BASELINES, CIRCUMSTANCES, COMPARISONS, RECORDS, RESULTS
 
 BUSY_TIMEOUT_S = 30.0  # how long a writer waits for another one; a write takes milliseconds
 
@@ -79,15 +80,15 @@ class Store:
             sa.event.listen(self._engine, "connect", _prepare_sqlite)
             sa.event.listen(self._engine, "begin", _begin)
         self._writing = self._engine.execution_options(writing=True)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             up_to_date = version_of(connection) == NEWEST
         if not up_to_date:
-            with self._transaction(writing=True) as connection:
+            with self.transaction(writing=True) as connection:
                 migrate(connection, self.where)
 
     def add(self, record: Record) -> str:
         """Keep `record` and return its id. Adding the same record again changes nothing."""
-        with self._transaction(writing=True) as connection:
+        with self.transaction(writing=True) as connection:
             self._add(connection, record)
         return record.record_id
 
@@ -127,13 +128,13 @@ class Store:
         for name, value in conditions.items():
             query = query.where((RECORDS if name == "hardware_key" else RESULTS).c[name] == value)
         query = query.order_by(RECORDS.c.created, RESULTS.c.place)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def save_baseline(self, name: str, record: Record) -> None:
         """Keep `record` under `name`, in place of what the name stood for on this machine and for these kernels."""
         key = {"name": _checked_name(name), "hardware_key": record.machine.hardware_key, "kernels": _kernels(record)}
-        with self._transaction(writing=True) as connection:
+        with self.transaction(writing=True) as connection:
             self._add(connection, record)
             same = [BASELINES.c[column] == value for column, value in key.items()]
             connection.execute(sa.delete(BASELINES).where(*same))
@@ -146,7 +147,7 @@ class Store:
         query = query.join(BASELINES, BASELINES.c.record_id == RECORDS.c.record_id).where(BASELINES.c.name == name)
         if hardware_key is not None:
             query = query.where(BASELINES.c.hardware_key == hardware_key)
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             rows = connection.execute(query.order_by(BASELINES.c.saved.desc())).all()
         for record_id, document, kernels in rows:
             if kernel is None or kernel in kernels.split(","):
@@ -156,7 +157,7 @@ class Store:
     def baselines(self) -> list[Baseline]:
         """Return every baseline, by name, the newest first."""
         query = sa.select(BASELINES).order_by(BASELINES.c.name, BASELINES.c.saved.desc())
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             rows = connection.execute(query).all()
         return [
             Baseline(
@@ -185,10 +186,11 @@ class Store:
         connection.execute(sa.insert(RECORDS).values(head))
         if isinstance(record, Run):
             _insert_rows(connection, RESULTS, record.record_id, [row.model_dump() for row in record.results])
+            connection.execute(sa.insert(CIRCUMSTANCES).values(circumstances_of(record)))
             _insert_rows(connection, COMPARISONS, record.record_id, [row.model_dump() for row in record.comparisons])
 
     def _documents(self, query: sa.Select[Any]) -> list[Record]:
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             rows = connection.execute(query).all()
         return [self._read(record_id, document) for record_id, document in rows]
 
@@ -199,7 +201,7 @@ class Store:
             raise WorkbenchError(str(error)) from None
 
     @contextlib.contextmanager
-    def _transaction(self, *, writing: bool = False) -> Iterator[sa.Connection]:
+    def transaction(self, *, writing: bool = False) -> Iterator[sa.Connection]:
         """Give a connection in one transaction; turn what the database says into one sentence."""
         try:
             with (self._writing if writing else self._engine).begin() as connection:

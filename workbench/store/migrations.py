@@ -58,7 +58,61 @@ def _comparisons_as_rows(connection: sa.Connection) -> None:
             )
 
 
-MIGRATIONS: tuple[Step, ...] = (_first_tables, _comparisons_as_rows)
+def _history(connection: sa.Connection) -> None:
+    """What a history needs beside the figures: under which circumstances each was made, and the accepted steps."""
+    for statement in (
+        "ALTER TABLE results ADD COLUMN rate_per_s DOUBLE PRECISION",
+        "ALTER TABLE results ADD COLUMN operations_per_sample BIGINT NOT NULL DEFAULT 1",
+        """CREATE TABLE circumstances (
+            record_id TEXT NOT NULL PRIMARY KEY REFERENCES records (record_id) ON DELETE CASCADE,
+            workload TEXT NOT NULL, workload_sha256 TEXT NOT NULL, parameters TEXT NOT NULL, settings TEXT NOT NULL,
+            code_hashes TEXT NOT NULL)""",
+        """CREATE TABLE accepted_steps (
+            step_id TEXT NOT NULL PRIMARY KEY, kernel TEXT NOT NULL, variant TEXT, metric TEXT, statistic TEXT,
+            hardware_key TEXT NOT NULL, night TEXT NOT NULL, reason TEXT NOT NULL, accepted_by TEXT NOT NULL,
+            accepted TEXT NOT NULL)""",
+        "CREATE INDEX accepted_steps_by_kernel ON accepted_steps (kernel, hardware_key)",
+    ):
+        connection.exec_driver_sql(statement)
+    circumstances = sa.text(
+        "INSERT INTO circumstances VALUES (:record_id, :workload, :sha256, :parameters, :settings, :code_hashes)"
+    )
+    figures = sa.text(
+        "UPDATE results SET rate_per_s = :rate, operations_per_sample = :operations "
+        "WHERE record_id = :record_id AND place = :place"
+    )
+    for record_id in connection.execute(sa.text("SELECT record_id FROM records WHERE kind = 'run'")).scalars().all():
+        found = connection.execute(sa.text("SELECT document FROM records WHERE record_id = :id"), {"id": record_id})
+        document = json.loads(found.scalar_one())
+        for place, row in enumerate(document["results"]):
+            rate, operations = row.get("rate_per_s"), row.get("operations_per_sample", 1)
+            if rate is not None or operations != 1:
+                values = {"record_id": record_id, "place": place, "rate": rate, "operations": operations}
+                connection.execute(figures, values)
+        machine = document["machine"]
+        settings = {
+            "versions": machine["versions"],
+            "target_cpu": machine["target_cpu"],
+            "target_features_hash": machine["target_features_hash"],
+            "numba_settings": machine.get("numba_settings", {}),
+            **{name: machine.get(name) for name in ("linux", "microcode", "governor", "turbo", "smt")},
+        }
+        hashes: dict[str, set[str]] = {}
+        for replicate in document.get("replicates", []):
+            for variant, code_hash in replicate.get("code_hash", {}).items():
+                hashes.setdefault(variant, set()).add(code_hash)
+        values = {
+            "record_id": record_id,
+            "workload": document["workload"]["name"],
+            "sha256": document["workload"]["sha256"],
+            "parameters": json.dumps(document.get("parameters", {}), sort_keys=True),
+            "settings": json.dumps(settings, sort_keys=True),
+            "code_hashes": json.dumps({name: sorted(found) for name, found in hashes.items()}, sort_keys=True),
+        }
+        connection.execute(circumstances, values)
+
+
+MIGRATIONS: tuple[Step, ...] = (_first_tables, _comparisons_as_rows, _history)
 NEWEST = len(MIGRATIONS)
 
 

@@ -36,6 +36,34 @@ RESULTS = sa.Table(
     sa.Column("high", sa.Double),
     sa.Column("samples", sa.BigInteger, nullable=False),
     sa.Column("bound", sa.Text, nullable=False),
+    sa.Column("rate_per_s", sa.Double),  # of an open loop
+    sa.Column("operations_per_sample", sa.BigInteger, nullable=False),
+)
+
+CIRCUMSTANCES = sa.Table(  # of a run, so that a history reads no whole record
+    "circumstances",
+    METADATA,
+    sa.Column("record_id", sa.Text, sa.ForeignKey("records.record_id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("workload", sa.Text, nullable=False),
+    sa.Column("workload_sha256", sa.Text, nullable=False),
+    sa.Column("parameters", sa.Text, nullable=False),  # JSON, by kernel
+    sa.Column("settings", sa.Text, nullable=False),  # JSON: versions, target, settings of the machine
+    sa.Column("code_hashes", sa.Text, nullable=False),  # JSON: kernel/variant to the hashes of its processes
+)
+
+ACCEPTED_STEPS = sa.Table(
+    "accepted_steps",
+    METADATA,
+    sa.Column("step_id", sa.Text, primary_key=True),
+    sa.Column("kernel", sa.Text, nullable=False),
+    sa.Column("variant", sa.Text),  # NULL: every one, as in the next two
+    sa.Column("metric", sa.Text),
+    sa.Column("statistic", sa.Text),
+    sa.Column("hardware_key", sa.Text, nullable=False),
+    sa.Column("night", sa.Text, nullable=False),  # ISO date of the first night of the new level
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("accepted_by", sa.Text, nullable=False),
+    sa.Column("accepted", sa.Text, nullable=False),
 )
 
 BASELINES = sa.Table(
