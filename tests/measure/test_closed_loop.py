@@ -11,6 +11,7 @@ from workbench import record
 from workbench.errors import WorkbenchError
 from workbench.measure import closed_loop
 from workbench.measure.histogram import Histogram
+from workbench.measure.plan import Plan, balanced_order
 
 CLOCK = record.Clock(source="tsc", ns_per_tick=0.5, cost_ns=10, step_ns=10, invariant=True)
 
@@ -28,7 +29,7 @@ def subjects(events):
 def test_every_variant_has_the_same_mean_place_in_each_block(count):
     firsts = set()
     for block in range(count):
-        order = closed_loop.balanced_order(count, block)
+        order = balanced_order(count, block)
         firsts.add(order[0])
         places = {i: [place for place, other in enumerate(order) if other == i] for i in range(count)}
         assert {sum(pair) for pair in places.values()} == {2 * count - 1}
@@ -36,7 +37,7 @@ def test_every_variant_has_the_same_mean_place_in_each_block(count):
 
 
 def test_a_block_holds_equal_work_and_latencies_of_all(subjects, events):
-    block = closed_loop.run_block(subjects, closed_loop.Plan(blocks=1, repeats=3), 2, 7, 0)
+    block = closed_loop.run_block(subjects, Plan(blocks=1, repeats=3), 2, 7, 0)
     assert (block.replicate, block.index) == (2, 7)
     assert [side.variant for side in block.sides] == ["toy/baseline", "toy/doubled", "toy/doubled", "toy/baseline"]
     assert [side.place for side in block.sides] == [0, 1, 2, 3]
@@ -67,7 +68,7 @@ def test_a_peer_is_timed_without_a_probe(subjects, events):
     peer.kernel = toy_kernel.KERNEL
     (subject,) = closed_loop.make_subjects(toy_kernel.KERNEL, [peer], events, {"rounds": 3}, CLOCK)
     closed_loop.warm_up(subject)
-    block = closed_loop.run_block([subjects[0], subject], closed_loop.Plan(1, 1), 0, 0, 0)
+    block = closed_loop.run_block([subjects[0], subject], Plan(1, 1), 0, 0, 0)
     assert [side.histogram is None for side in block.sides] == [False, True, True, False]
 
 
@@ -110,9 +111,9 @@ def test_the_plan_fills_the_time_and_keeps_its_limits(subjects, monkeypatch):
         return closed_loop.make_plan(subjects, seconds, least_ns, 16, 2)
 
     # A replay reads the clock twice inside and twice around: 3 ms; two variants, two builds, forward and backward: 24.
-    assert plan(0.024 * 10) == closed_loop.Plan(blocks=10, repeats=1)
-    assert plan(0.024 * 16 * 5) == closed_loop.Plan(blocks=16, repeats=5)
-    assert plan(0.001) == closed_loop.Plan(blocks=2, repeats=1)
+    assert plan(0.024 * 10) == Plan(blocks=10, repeats=1)
+    assert plan(0.024 * 16 * 5) == Plan(blocks=16, repeats=5)
+    assert plan(0.001) == Plan(blocks=2, repeats=1)
     assert plan(0.24, least_ns=5e6).repeats == 5
 
 

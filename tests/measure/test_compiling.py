@@ -8,7 +8,7 @@ from workbench.errors import InputError
 from workbench.measure import driver
 from workbench.measure.closed_loop import make_subjects, warm_up
 from workbench.measure.compiling import uncompiled
-from workbench.measure.driver import Measurement
+from workbench.measure.driver import Measurement, Task
 from workbench.measure.job import Errand
 from workbench.measure.memory import bytes_of, measure_memory
 from workbench.measure.progress import Silent
@@ -70,7 +70,7 @@ def test_bad_input_is_told_while_another_holds_the_lock(request_for, tmp_path):
 def test_a_helper_that_dies_is_told_in_one_sentence(request_for, tmp_path, monkeypatch):
     measurement = Measurement(request_for("broken/dying", module="toy_broken"), Noting())
     with pytest.raises(Exception, match="memory 1 of 1: broken/dying was killed by SIGSEGV at: replay"):
-        measurement._errands("memory", [("broken/dying", {})], tmp_path, done=1.0)
+        measurement._errands("memory", [Task("broken/dying", {})], tmp_path, done=1.0)
     measurement._crew.dismiss()
 
 

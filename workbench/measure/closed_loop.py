@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from workbench import record
 from workbench.errors import WorkbenchError
 from workbench.measure.histogram import HIGHEST_NS, Histogram
 from workbench.measure.machine import noise_between, read_disturbance
+from workbench.measure.plan import Plan, Trial, balanced_order, choose_plan
 
 
 @dataclass(eq=False)
@@ -40,14 +40,6 @@ class Subject:
     def name(self) -> str:
         """Return ``kernel/variant``."""
         return self.variant.full_name
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much each side of a block does: whole replays of the input, the same number for every variant."""
-
-    blocks: int
-    repeats: int
 
 
 def check_input(kernel: Kernel, events: np.ndarray, parameters: Mapping[str, int]) -> tuple[dict[str, Any], Any]:
@@ -115,38 +107,27 @@ def shortest_call_ns(subject: Subject) -> int:
 def make_plan(
     subjects: Sequence[Subject], seconds: float, least_ns: float, most_blocks: int, least_blocks: int
 ) -> Plan:
-    """Choose repeats and blocks from one trial run of each variant, so that all blocks take about `seconds`.
-
-    A side lasts at least `least_ns` for the fastest variant. Time that is left over makes sides longer, once there
-    are `most_blocks`; where time is short there are fewer blocks, down to `least_blocks`.
-    """
-    fastest, whole = math.inf, 0.0
-    for subject in subjects:
-        fastest = min(fastest, replay_once(subject, subject.plain))
-        for instance in (subject.plain, subject.probed):
-            if instance is not None:
-                begin = time.perf_counter_ns()
-                replay_once(subject, instance)
-                whole += 2 * (time.perf_counter_ns() - begin)  # with its reset, and forward and backward
-    needed = max(1, math.ceil(least_ns / max(fastest, 1)))
-    affordable = int(seconds * 1e9 / (whole * most_blocks))
-    repeats = max(needed, affordable)
-    blocks = int(seconds * 1e9 / (whole * repeats))
-    return Plan(blocks=min(max(blocks, least_blocks), most_blocks), repeats=repeats)
+    """Choose repeats and blocks from one trial run of each variant: see `workbench.measure.plan`."""
+    return choose_plan([try_out(subject) for subject in subjects], seconds, least_ns, most_blocks, least_blocks)
 
 
-def balanced_order(count: int, block: int) -> list[int]:
-    """Return the order of a block: all forward, starting from another one in each block, then all backward."""
-    forward = [(block + i) % count for i in range(count)]
-    return forward + forward[::-1]
+def try_out(subject: Subject) -> Trial:
+    """Run `subject` once without and once with its probe, for the plan."""
+    fastest, whole = replay_once(subject, subject.plain), 0.0
+    for instance in (subject.plain, subject.probed):
+        if instance is not None:
+            begin = time.perf_counter_ns()
+            replay_once(subject, instance)
+            whole += 2 * (time.perf_counter_ns() - begin)  # with its reset, and forward and backward
+    return Trial(fastest, whole)
 
 
 def run_block(subjects: Sequence[Subject], plan: Plan, replicate: int, index: int, rotation: int) -> record.Block:
     """Time one block and return it. Raises WorkbenchError when anything was compiled meanwhile."""
     order = balanced_order(len(subjects), rotation)
     with nothing_compiles(subjects):
-        timed = [_timed_side(subjects[i], plan.repeats) for i in order]
-        latencies = [_latencies(subjects[i], plan.repeats) for i in order]
+        timed = [time_plain(subjects[i], plan.repeats) for i in order]
+        latencies = [time_probed(subjects[i], plan.repeats) for i in order]
     sides = []
     together = zip(order, timed, latencies, strict=True)
     for place, (i, (elapsed, noise), probed) in enumerate(together):
@@ -157,17 +138,15 @@ def run_block(subjects: Sequence[Subject], plan: Plan, replicate: int, index: in
                 place=place,
                 operations=operations,
                 elapsed_ns=elapsed,
-                probed_elapsed_ns=probed.elapsed_ns,
-                histogram=probed.histogram,
-                stages=probed.stages,
-                counters=probed.counters,
                 noise=noise,
+                **asdict(probed),
             )
         )
     return record.Block(replicate=replicate, index=index, sides=sides)
 
 
-def _timed_side(subject: Subject, repeats: int) -> tuple[int, record.Noise]:
+def time_plain(subject: Subject, repeats: int) -> tuple[int, record.Noise]:
+    """Return how long `repeats` replays without a probe took in ns, their resets not counted, and what disturbed."""
     before = read_disturbance()
     elapsed = sum(replay_once(subject, subject.plain) for _ in range(repeats))
     return elapsed, noise_between(before, read_disturbance())
@@ -175,15 +154,15 @@ def _timed_side(subject: Subject, repeats: int) -> tuple[int, record.Noise]:
 
 @dataclass(eq=False)
 class Latencies:
-    """What the runs with a probe recorded; nothing for what has none."""
+    """What the runs with a probe recorded, in the fields of a `record.Side`; nothing for what has none."""
 
-    elapsed_ns: int | None = None
+    probed_elapsed_ns: int | None = None
     histogram: str | None = None  # encoded
     stages: dict[str, str] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
 
 
-def _latencies(subject: Subject, repeats: int) -> Latencies:
+def time_probed(subject: Subject, repeats: int) -> Latencies:
     """Replay with the probe compiled in; a reset clears the probe, so its counts are added up here."""
     instance = subject.probed
     if instance is None or instance.probe is None:

@@ -68,6 +68,16 @@ class Report:
     memory: dict[str, Any]  # a workbench.measure.job.Memory by kernel/variant; empty when not asked for
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a helper process is asked to do with one variant, and from which folders it imports kernels first."""
+
+    name: str  # kernel/variant
+    fields: dict[str, Any]  # of a workbench.measure.job.Errand
+    front: tuple[str, ...] | None = None  # None: it starts as every process of a measurement does
+    speaker: str = ""  # the arm for which it works
+
+
 class Measurement:
     """One measurement under way. `run` blocks; `cancel` may be called from another thread."""
 
@@ -166,7 +176,12 @@ class Measurement:
         if "done" in message:
             self._end_phase(message["done"])
         if "measuring" in message and self._first_block is None:
-            self._end_phase("plan")
+            self._begin_blocks()
+
+    def _begin_blocks(self) -> None:
+        """Remember when the first block was timed."""
+        self._end_phase("plan")
+        if self._first_block is None:
             self._first_block = _age_s()
 
     def _end_phase(self, name: str) -> None:
@@ -197,11 +212,11 @@ class Measurement:
         """
         if min(len(os.sched_getaffinity(0)), len(builds)) < 2:
             return []
-        errands = [
-            (name, {"parameters": parameters[name.split("/")[0]], "instrumented": instrumented})
+        tasks = [
+            Task(name, {"parameters": parameters[name.split("/")[0]], "instrumented": instrumented})
             for name, instrumented in builds
         ]
-        took = self._errands("compiling", errands, folder, done=0.0)
+        took = [(task.name, seconds) for task, seconds in self._errands("compiling", tasks, folder, done=0.0)]
         self._end_phase("compile")
         return took
 
@@ -209,37 +224,36 @@ class Measurement:
         """Return how much memory each variant takes, alone in a process."""
         from workbench.measure.job import Memory
 
-        errands = [(chosen.name, {"parameters": first.parameters[chosen.kernel]}) for chosen in first.chosen]
-        found = self._errands("memory", errands, folder, done=1.0)
-        return {name: Memory.model_validate(result) for name, result in found}
+        tasks = [Task(chosen.name, {"parameters": first.parameters[chosen.kernel]}) for chosen in first.chosen]
+        found = self._errands("memory", tasks, folder, done=1.0)
+        return {task.name: Memory.model_validate(result) for task, result in found}
 
-    def _errands(
-        self, module: str, errands: Sequence[tuple[str, dict[str, Any]]], folder: Path, done: float
-    ) -> list[tuple[str, Any]]:
-        """Run a helper for each errand (a variant's full name, more fields), as many at once as there are cores."""
+    def _errands(self, module: str, tasks: Sequence[Task], folder: Path, done: float) -> list[tuple[Task, Any]]:
+        """Run a helper for each task, as many at once as there are cores; return their results as they come."""
         from workbench.measure.job import Errand
 
-        waiting = [Errand(**self._request.setting(selectors=[name], peers=False, **fields)) for name, fields in errands]
-        total = len(waiting)
+        waiting = list(tasks)
         running: list[Child] = []
-        names: dict[Child, str] = {}
-        found: list[tuple[str, Any]] = []
+        given: dict[Child, Task] = {}
+        found: list[tuple[Task, Any]] = []
 
         def send_next() -> None:
-            errand = waiting.pop(0)
+            task = waiting.pop(0)
+            errand = Errand(**self._request.setting(selectors=[task.name], peers=False, **task.fields))
             probe = " with a probe" if errand.instrumented else ""
-            title = f"{module} {total - len(waiting)} of {total}: {errand.selectors[0]}{probe}"
-            child = self._crew.start(module, title, folder)
-            names[child] = errand.selectors[0]
+            where = f" of {task.speaker}" if task.speaker else ""
+            title = f"{module} {len(tasks) - len(waiting)} of {len(tasks)}: {task.name}{where}{probe}"
+            child = self._crew.start(module, title, folder, task.front, task.speaker)
+            given[child] = task
             running.append(child)
             child.send(errand.model_dump_json())
             self._progress.advance(done, title)
 
-        for _ in range(min(len(os.sched_getaffinity(0)), total)):
+        for _ in range(min(len(os.sched_getaffinity(0)), len(tasks))):
             send_next()
         for child, message in self._crew.conversation(running):
             if "result" in message:
-                found.append((names[child], message["result"]))
+                found.append((given[child], message["result"]))
                 if waiting:
                     send_next()
         return found

@@ -18,11 +18,12 @@ from workbench.errors import InputError
 from workbench.measure import closed_loop, schedule
 from workbench.measure.child import Driver, serve
 from workbench.measure.clock import measure_clock
-from workbench.measure.closed_loop import Subject, balanced_order
+from workbench.measure.closed_loop import Subject
 from workbench.measure.machine import noise_between, read_disturbance
 from workbench.measure.memory import highest_bytes
 from workbench.measure.open_loop import Opened, refusal, run_open
 from workbench.measure.open_loop_job import OpenJob, OpenOutcome
+from workbench.measure.plan import balanced_order
 from workbench.measure.preparing import Prepared
 from workbench.measure.replicate import hash_of, pin
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,14 @@ class Prepared:
             if not group:
                 raise InputError(f"{kernel.name}: none of its variants can run with these parameters")
 
+    def keep(self, names: Collection[str]) -> None:
+        """Forget all variants but those called `names` (kernel/variant)."""
+        kept = {
+            kernel: [variant for variant in group if variant.full_name in names]
+            for kernel, group in self.chosen.items()
+        }
+        self.chosen = {kernel: group for kernel, group in kept.items() if group}
+
     def input_of(self, kernel: Kernel) -> tuple[dict[str, Any], Any]:
         """Return the parameters of `kernel`, all of them, and the input of its ``replay``."""
         return self._inputs[kernel.name]
@@ -80,6 +88,8 @@ def find_variants(setting: Setting) -> tuple[dict[Kernel, list[Variant]], list[s
             wanted = [kernel.variant(variant_name)] if variant_name else list(kernel.variants.values())
         except (KeyError, ValueError) as error:
             raise InputError(str(error.args[0])) from None
+        except (ImportError, SyntaxError, AttributeError, NameError, TypeError) as error:
+            raise InputError(f"{kernel_name} cannot be imported ({_reason(error)})") from error
         group = chosen.setdefault(kernel, [])
         for variant in wanted:
             reason = variant.missing()
@@ -104,6 +114,13 @@ def find_variants(setting: Setting) -> tuple[dict[Kernel, list[Variant]], list[s
     return chosen, notes
 
 
+def _reason(error: Exception) -> str:
+    """Return what is wrong in somebody's source, and where, as one clause."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} in {error.filename}, line {error.lineno}"
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+
+
 def _import_modules(setting: Setting) -> None:
     """Import users' kernels and register those that no entry point announces."""
     sys.path += [path for path in setting.paths if path not in sys.path]
@@ -114,6 +131,8 @@ def _import_modules(setting: Setting) -> None:
             raise InputError(
                 f"module {name} cannot be imported ({error}): give its import name, as pack.kernel"
             ) from None
+        except Exception as error:  # a mistake in the user's module, told as one
+            raise InputError(f"module {name} cannot be imported ({_reason(error)}): it fails by itself") from error
         kernel = getattr(module, "KERNEL", None)
         if not isinstance(kernel, Kernel):
             raise InputError(f"module {name} has no KERNEL: its __init__.py must hold a kernels.Kernel of that name")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +24,21 @@ _LAST_LINES = 6
 class Child:
     """A fresh process that runs `module` of this package: JSON objects go in and come out, one a line."""
 
-    def __init__(self, module: str, title: str, errors: Path):
-        """Start the process; what it writes to standard error goes to the file `errors`."""
+    def __init__(self, module: str, title: str, errors: Path, front: Sequence[str] | None = None, speaker: str = ""):
+        """Start the process; what it writes to standard error goes to the file `errors`.
+
+        With `front`, it imports kernels from these folders before any other: see `workbench.measure.fronted`. What it
+        reports as an error begins with `speaker`.
+        """
         root = str(Path(__file__).resolve().parent.parent.parent)
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         self.title = title
+        self._speaker = f"{speaker}: " if speaker else ""
         self.doing = "start"  # what it said last
         self._errors = errors
         with errors.open("wb") as stream:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", f"workbench.measure.{module}"],
+                [sys.executable, "-P", "-m", *_module_words(module, front)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
@@ -61,7 +66,8 @@ class Child:
         for message in messages:
             self.doing = message.get("doing", self.doing)
             if "error" in message:
-                raise (InputError if message["code"] == Exit.USAGE else WorkbenchError)(message["error"])
+                kind = InputError if message["code"] == Exit.USAGE else WorkbenchError
+                raise kind(self._speaker + message["error"])
         return messages
 
     def finish(self) -> None:
@@ -88,6 +94,10 @@ class Child:
     def _last_words(self) -> str:
         lines = self._errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-_LAST_LINES:]
         return ":\n  " + "\n  ".join(lines) if lines else ", without a word"
+
+
+def _module_words(module: str, front: Sequence[str] | None) -> list[str]:
+    return [f"workbench.measure.{module}"] if front is None else ["workbench.measure.fronted", module, *front]
 
 
 def _how(status: int) -> str:
@@ -120,10 +130,12 @@ class Crew:
         for child in list(self._children):
             child.kill()
 
-    def start(self, module: str, title: str, folder: Path) -> Child:
+    def start(
+        self, module: str, title: str, folder: Path, front: Sequence[str] | None = None, speaker: str = ""
+    ) -> Child:
         """Start a process that runs `module`; it imports, then waits for its job. Its errors go into `folder`."""
         self._started += 1
-        child = Child(module, title, folder / f"errors-{self._started}.txt")
+        child = Child(module, title, folder / f"errors-{self._started}.txt", front, speaker)
         self._children.append(child)
         if self.is_cancelled:  # while it was being started
             child.kill()
@@ -151,6 +163,22 @@ class Crew:
                     children.remove(child)
                     child.finish()
                     self._children.remove(child)
+
+    def answers(self, children: Sequence[Child]) -> dict[Child, Any]:
+        """Sleep until each of `children` has answered what it was asked; return the answers.
+
+        Raises as `conversation`, and WorkbenchError when one ended instead.
+        """
+        waiting = list(children)
+        found: dict[Child, Any] = {}
+        for child, message in self.conversation(waiting):
+            if "answer" in message:
+                found[child] = message["answer"]
+                waiting.remove(child)
+        for child in children:
+            if child not in found:
+                raise WorkbenchError(f"{child.title} ended at: {child.doing}, before it answered")
+        return found
 
     def dismiss(self) -> None:
         """Kill what is alive and wait until all has ended."""

@@ -23,11 +23,12 @@ from workbench.errors import InputError, WorkbenchError
 from workbench.measure import closed_loop
 from workbench.measure.child import Driver, serve
 from workbench.measure.clock import measure_clock
-from workbench.measure.closed_loop import Plan, Subject, balanced_order, no_collection, nothing_compiles, replay_once
+from workbench.measure.closed_loop import Subject, no_collection, nothing_compiles, replay_once
 from workbench.measure.histogram import HIGHEST_NS, Histogram
 from workbench.measure.job import Share
 from workbench.measure.machine import noise_between, read_disturbance
 from workbench.measure.memory import highest_bytes
+from workbench.measure.plan import Plan, balanced_order
 from workbench.measure.preparing import Prepared
 from workbench.measure.readers_job import BESIDE, ReadersJob, ReadersOutcome
 from workbench.measure.readers_watch import Seen, Watchers, added

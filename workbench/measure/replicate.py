@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from workbench.measure.closed_loop import Subject
 from workbench.measure.compiling import uncompiled
 from workbench.measure.job import Chosen, Job, Outcome, Share
 from workbench.measure.memory import highest_bytes
+from workbench.measure.plan import Plan
 from workbench.measure.preparing import Prepared
 
 
@@ -77,7 +78,7 @@ def measure(job: Job, driver: Driver) -> Outcome:
         replicate=replicate,
         workload=prepared.workload,
         parameters=parameters,
-        chosen=[_describe(s.variant) for s in everyone],
+        chosen=[describe(s.variant) for s in everyone],
         operations_per_sample={
             kernel.name: kernel.operations_per_sample(parameters[kernel.name]) for kernel in prepared.chosen
         },
@@ -105,10 +106,22 @@ def _compile(
 
     The driver is asked to have compiled what the cache lacks, by several processes at once. 0 when all was cached.
     """
-    everyone = [subject for group in subjects.values() for subject in group]
-    seconds = {subject.name: 0.0 for subject in everyone}
     missing = uncompiled(subjects)
     compiled = driver.ask("compile", builds=missing, parameters=parameters)["seconds"] if missing else []
+    return warm_up_all([subject for group in subjects.values() for subject in group], missing, compiled, driver)
+
+
+def warm_up_all(
+    everyone: Sequence[Subject],
+    missing: Sequence[tuple[str, bool]],
+    compiled: Sequence[tuple[str, float]],
+    driver: Driver,
+) -> dict[str, float]:
+    """Warm up `everyone`; return by variant the seconds that Numba compiled it.
+
+    `missing` are the builds that the cache lacked, `compiled` those of them that helpers compiled, with the seconds.
+    """
+    seconds = {subject.name: 0.0 for subject in everyone}
     for name, took in compiled:
         seconds[name] += took
     here = {name for name, _ in missing} - {name for name, _ in compiled}
@@ -145,7 +158,7 @@ def _run_blocks(job: Job, subjects: Mapping[str, list[Subject]], shares: dict[st
         for name, group in subjects.items():
             share = shares[name]
             if turn < share.blocks:
-                plan = closed_loop.Plan(share.blocks, share.repeats)
+                plan = Plan(share.blocks, share.repeats)
                 rotation = job.replicate * share.blocks + turn
                 blocks.append(closed_loop.run_block(group, plan, job.replicate, len(blocks), rotation))
                 driver.tell(block=len(blocks), of=total)
@@ -163,7 +176,8 @@ def hash_of(variant: Variant) -> str:
     return ""
 
 
-def _describe(variant: Variant) -> Chosen:
+def describe(variant: Variant) -> Chosen:
+    """Return what the driver is told of a variant."""
     return Chosen(kernel=variant.kernel.name, variant=variant.name, parent=variant.parent, peer=variant.peer)
 
 
