@@ -1,17 +1,18 @@
 """Several threads on one state: each replays its own share of the input, on a core of its own where there are enough.
 
 A kernel that threads may share has a ``divide``; its compiled ``replay_from`` then runs in every thread at the same
-time, without the GIL. A thread lives for one run only: starting it takes some 50 us, outside what is timed.
+time, without the GIL, from a common start (`kernels.start_line`). A thread lives for one run only: starting it takes
+some 50 us, outside what is timed.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from kernels.machine.affinity import allowed_cores, pin_thread
+from kernels.start_line import StartLine
 
 _cores: tuple[int, ...] = ()
 
@@ -25,25 +26,29 @@ def use_cores(cores: Iterable[int]) -> None:
 def run_together(calls: Sequence[Callable[[], Any]]) -> tuple[list[Any], int]:
     """Make every call in a thread of its own, all at once; return their answers and the time of all of them in ns.
 
-    The time is from the first that began to the last that ended. The first thread takes the last core, as a process
-    that measures does, the next one the core before. What a call raises is raised here, when all threads have ended.
+    The time is from the first that began to the last that ended; partials of compiled functions begin together, see
+    `StartLine.behind`. The first thread takes the last core, as a process that measures does, the next one the core
+    before. What a call raises is raised here, when all threads have ended.
     """
-    together = threading.Barrier(len(calls))
-    answers: list[Any] = [None] * len(calls)
-    spans: list[tuple[int, int]] = []
-    failures: list[BaseException] = []
     cores = _cores or _allowed()
+    line = StartLine(len(calls), len(cores))
+    begun = [line.behind(index, call) for index, call in enumerate(calls)]
+    answers = _in_threads(begun, cores, line.call_off)
+    return answers, line.span_ns()
+
+
+def _in_threads(calls: Sequence[Callable[[], Any]], cores: Sequence[int], call_off: Callable[[], None]) -> list[Any]:
+    """Make every call in a pinned thread of its own and return the answers; `call_off` when one of them fails."""
+    answers: list[Any] = [None] * len(calls)
+    failures: list[BaseException] = []
 
     def work(index: int) -> None:
         try:
             if cores:
                 pin_thread(cores[-1 - index % len(cores)])
-            together.wait()
-            began = time.perf_counter_ns()
             answers[index] = calls[index]()
-            spans.append((began, time.perf_counter_ns()))
         except BaseException as error:
-            together.abort()
+            call_off()
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(len(calls))]
@@ -53,7 +58,7 @@ def run_together(calls: Sequence[Callable[[], Any]]) -> tuple[list[Any], int]:
         thread.join()
     if failures:
         raise next((error for error in failures if not isinstance(error, threading.BrokenBarrierError)), failures[0])
-    return answers, max(end for _, end in spans) - min(begin for begin, _ in spans)
+    return answers
 
 
 def _allowed() -> tuple[int, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from kernels import cpp
 from kernels.message_queue._work import BATCH, CONSUMER, COUNT, ROLE
-from kernels.probe import Probe
+from kernels.start_line import ForeignReplay
 
 SOURCE = Path(__file__).with_name("peer_queues.cpp")
 
@@ -47,16 +47,16 @@ def reset(state: PeerState) -> None:
     state.library.queue_clear(state.queue)
 
 
-def replay(state: PeerState, work: Any, out: np.ndarray, begin: int, probe: Probe | None) -> int:
-    """Pass all messages of `work`, in one call without the GIL; nothing, when `begin` is the end."""
-    total = int(work.plan[COUNT])
-    if begin < total:
-        records, batch = work.records, int(work.plan[BATCH])
-        n = len(out) if work.plan[ROLE] == CONSUMER else len(records)
-        state.library.queue_run(
-            state.queue, int(work.plan[ROLE]), records.ctypes.data, out.ctypes.data, n, total, batch
-        )
-    return total
+def bind(state: PeerState, work: Any, out: np.ndarray, begin: int) -> tuple[Any, tuple[int, ...], int]:
+    """Return the call that passes all messages of `work`, or none of them when `begin` is the end."""
+    total, role = int(work.plan[COUNT]), int(work.plan[ROLE])
+    n = len(out) if role == CONSUMER else len(work.records)
+    places = (work.records.ctypes.data, out.ctypes.data)
+    todo = total if begin < total else 0
+    return state.library.queue_run, (state.queue, role, *places, n, todo, int(work.plan[BATCH])), total
+
+
+replay = ForeignReplay(bind)
 
 
 def refuses_size(parameters: Mapping[str, int]) -> str | None:

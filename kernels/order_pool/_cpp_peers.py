@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +23,13 @@ def function(name: str) -> ctypes._NamedFuncPointer:
     return found
 
 
-def run(name: str, pool: int | None, churn: Churn, out: np.ndarray, begin: int) -> int:
-    """Do the steps from `begin` on. The addresses of the orders' memory take the place of their slots' numbers."""
+def bind(name: str, pool: int | None, churn: Churn, out: np.ndarray, begin: int) -> tuple[Any, tuple[int, ...], int]:
+    """Return the call of `name` for the steps from `begin` on: `kernels.start_line.ForeignReplay` makes it.
+
+    The addresses of the orders' memory take the place of their slots' numbers.
+    """
     if begin == 0:
         churn.held[:] = 0  # no address, where a pool of ours says -1
-    gives, takes = churn.gives.ctypes.data, churn.takes.ctypes.data
-    function(name)(pool, gives, takes, churn.held.ctypes.data, out.ctypes.data, begin, len(churn.gives))
-    return len(churn.gives)
+    columns = (churn.gives, churn.takes, churn.held, out)
+    length = len(churn.gives)
+    return function(name), (pool or 0, *(column.ctypes.data for column in columns), begin, length), length

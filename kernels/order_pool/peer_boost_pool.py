@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from kernels import cpp
 from kernels.catalog import Variant
 from kernels.order_pool._churn import Churn
-from kernels.order_pool._cpp_peers import SOURCE, run
-from kernels.probe import Probe
+from kernels.order_pool._cpp_peers import SOURCE, bind
+from kernels.start_line import ForeignReplay
 
 
 def missing() -> str | None:
@@ -42,9 +43,9 @@ def reset(state: BoostState) -> None:
     """Do nothing: a whole replay gives back all that it takes, and the pool keeps its block."""
 
 
-def replay(state: BoostState, churn: Churn, out: np.ndarray, begin: int, probe: Probe | None) -> int:
-    """Do the steps from `begin` on, write to `out` what each did, and return their number."""
-    return run("churn_boost", state.pool, churn, out, begin)
+def calls(state: BoostState, churn: Churn, out: np.ndarray, begin: int) -> tuple[Any, tuple[int, ...], int]:
+    """Return the call that does the steps from `begin` on and writes to `out` what each did."""
+    return bind("churn_boost", state.pool, churn, out, begin)
 
 
 VARIANT = Variant(
@@ -53,7 +54,7 @@ VARIANT = Variant(
     idea="boost::pool: a free list that runs through the free memory itself, without a lock and without checks.",
     allocate=allocate,
     reset=reset,
-    replay_from=replay,
+    replay_from=ForeignReplay(calls),
     peer=True,
     missing=missing,
     refuses=lambda parameters: "boost::pool is for one thread" if parameters["threads"] > 1 else None,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from kernels import cpp
 from kernels.catalog import Variant
 from kernels.order_pool._churn import Churn
-from kernels.order_pool._cpp_peers import run
-from kernels.probe import Probe
+from kernels.order_pool._cpp_peers import bind
+from kernels.start_line import ForeignReplay
 
 
 def allocate(parameters: Mapping[str, int]) -> None:
@@ -21,9 +22,9 @@ def reset(state: None) -> None:
     """Do nothing: a whole replay frees all that it takes."""
 
 
-def replay(state: None, churn: Churn, out: np.ndarray, begin: int, probe: Probe | None) -> int:
-    """Do the steps from `begin` on, write to `out` what each did, and return their number."""
-    return run("churn_malloc", None, churn, out, begin)
+def calls(state: None, churn: Churn, out: np.ndarray, begin: int) -> tuple[Any, tuple[int, ...], int]:
+    """Return the call that does the steps from `begin` on and writes to `out` what each did."""
+    return bind("churn_malloc", None, churn, out, begin)
 
 
 VARIANT = Variant(
@@ -32,7 +33,7 @@ VARIANT = Variant(
     idea="malloc and free of the system's library, 64 bytes an order.",
     allocate=allocate,
     reset=reset,
-    replay_from=replay,
+    replay_from=ForeignReplay(calls),
     peer=True,
     missing=cpp.missing,
 )

@@ -16,7 +16,7 @@ import numpy as np
 from kernels import cpp
 from kernels.catalog import Variant
 from kernels.positions._rules import REASONS
-from kernels.probe import Probe
+from kernels.start_line import ForeignReplay
 
 
 @functools.cache
@@ -61,12 +61,11 @@ def reset(state: PeerState) -> None:
     state.library.positions_reset(state.positions)
 
 
-def replay(state: PeerState, fills: Any, out: np.ndarray, begin: int, probe: Probe | None) -> int:
-    """Apply the fills and marks from `begin` on, in one call without the GIL. Returns where it ended: the end."""
+def bind(state: PeerState, fills: Any, out: np.ndarray, begin: int) -> tuple[Any, tuple[int, ...], int]:
+    """Return the call that applies the fills and marks from `begin` on."""
     columns = (fills.account, fills.symbol, fills.price_ticks, fills.size, fills.action, out)
     pointers = [column.ctypes.data for column in columns]
-    state.library.positions_replay(state.positions, *pointers, begin, len(out))
-    return len(out)
+    return state.library.positions_replay, (state.positions, *pointers, begin, len(out)), len(out)
 
 
 VARIANT = Variant(
@@ -75,7 +74,7 @@ VARIANT = Variant(
     idea="C++: 16 shards of std::unordered_map, each behind a std::mutex.",
     allocate=allocate,
     reset=reset,
-    replay_from=replay,
+    replay_from=ForeignReplay(bind),
     peer=True,
     missing=cpp.missing,
 )
