@@ -34,6 +34,51 @@ CALLS_PER_RUN = 100
 """A timed run lasts at least so many empty calls: the call from Python is then below 1 % of it."""
 
 
+# The gate: see docs/gate.md for how these work together.
+
+FALSE_DISCOVERY = 0.05
+"""Of the cells that a gate flags, at most this part is flagged wrongly on average (Benjamini, Hochberg 1995)."""
+
+LOOK_ALPHAS = (0.035, 0.015)
+"""How `ALPHA` and `FALSE_DISCOVERY` are split between the first look and the planned escalation. The first has to leave
+room for the sign test over six processes, whose level is 2 / 2**6 = 0.03125; the second rests on twelve processes."""
+
+ESCALATION_FACTOR = 1
+"""The escalation measures as many processes again as the first look did: intervals become 1.4 times as narrow."""
+
+CONFIRMING_REPLICATES = 9
+"""From nine processes on, the sign interval may leave out the lowest and the highest process (level 0.039), so that one
+process with an unlucky memory layout does not hide a slowdown. Six could not leave out any."""
+
+CONTROL_ALPHA = 0.01
+"""A gate run on a healthy machine is called invalid by chance at most once in a hundred. The controls test the same
+margins as the cells, and a healthy control is far inside them, so that it is much rarer in truth. Below 0.01 a control
+that moves would be missed too often; at 0.05 one run in twenty would be repeated for nothing."""
+
+GATE_PHASES = 3
+"""Measurements that a gate may take: first look, escalation, confirmation. Each gets this part of `CONTROL_ALPHA`."""
+
+CODE_LOOK_SECONDS = 0.02
+"""Time measured where only the machine code of both sides is wanted: the least that the driver can plan with."""
+
+INSTRUCTION_MARGIN = 0.01
+"""Instruction counts of the same code and input are the same to the last digit; below 1 % a change costs no time that
+could be measured."""
+
+INSTRUCTION_EVENTS = 20_000
+"""Valgrind runs code some fifty times slower: so many events take seconds, and a count does not scatter."""
+
+HISTORY_Q = 0.01
+"""Of the series of which a history says that they changed, at most this part did not (Benjamini, Hochberg). Stricter than
+a gate's 0.05, because the same question is asked every night."""
+
+HISTORY_NIGHTS = 20
+"""Nights on each side that size a step: a month of working days. More would bring in what was before something else."""
+
+HISTORY_NEAR = 5
+"""An accepted step is one that lies within so many nights of a found one: with every new night it may be placed anew."""
+
+
 def margin_for(statistic: str) -> float:
     """Return the relative change of `statistic` that counts."""
     return MARGINS.get(statistic, TAIL_MARGIN)

@@ -230,7 +230,60 @@ class ProfileRecord(Record):
     notes: list[str] = Field(default_factory=list)
 
 
-RECORDS: dict[str, type[Record]] = {record.kind: record for record in (Run, ProfileRecord)}
+class GateCell(Frozen):
+    """What a gate says of one metric of one variant; `ratio` is of the cost, candidate over base."""
+
+    a: str = Field(description="kernel/variant@base")
+    b: str = Field(description="kernel/variant@candidate, or of the base again")
+    metric: str
+    statistic: str
+    ratio: float
+    low: float
+    high: float
+    margin: float
+    verdict: Verdict
+    p_value: float | None = Field(default=None, description="of no change beyond the margin; None: not a test")
+    flagged: bool = Field(default=False, description="a finding at the gate's false discovery rate")
+    confirmed: bool | None = Field(default=None, description="in fresh processes; None where that was not looked at")
+    same_code: bool | None = Field(default=None, description="whether the machine code of both sides is the same")
+    blocks: int
+    replicates: int
+    blocks_needed: int | None = None
+    reason: str = ""
+
+
+class GateBudget(Frozen):
+    """A budget of the candidate: `met` is about what must hold, `sure` when the whole interval is on that side."""
+
+    title: str
+    words: str
+    met: bool
+    sure: bool
+
+
+class Gate(Record):
+    """What a gate concluded, with all that it rests on; the measurements are runs of their own."""
+
+    kind: ClassVar[str] = "gate"
+    mode: Literal["revisions", "baseline"]
+    base: str = Field(description="a revision, or the name of a baseline")
+    candidate: str
+    base_commit: str | None = None
+    candidate_commit: str | None = None
+    verdict: Verdict
+    reason: str = ""
+    cells: list[GateCell]
+    controls: list[GateCell] = Field(default_factory=list, description="identical code on both sides")
+    same_code: list[str] = Field(default_factory=list, description="kernel/variant, not timed: their code is the same")
+    budgets: list[GateBudget] = Field(default_factory=list)
+    budgets_block: bool = Field(default=False, description="whether a budget that is surely missed fails the gate")
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    run_ids: list[str] = Field(default_factory=list, description="the runs that were judged, in their order")
+    notes: list[str] = Field(default_factory=list)
+    duration_s: float = Field(default=0.0, ge=0)
+
+
+RECORDS: dict[str, type[Record]] = {record.kind: record for record in (Run, ProfileRecord, Gate)}
 
 
 class RecordError(ValueError):

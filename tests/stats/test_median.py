@@ -5,7 +5,16 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.stats.median import Interval, median, process_interval, sign_interval, sign_rank, t_interval
+from workbench.stats.median import (
+    EXACT_COUNT,
+    Interval,
+    _large_sign_rank,
+    median,
+    process_interval,
+    sign_interval,
+    sign_rank,
+    t_interval,
+)
 
 
 @pytest.mark.parametrize(("count", "rank"), [(1, 0), (5, 0), (6, 1), (8, 1), (9, 2), (20, 6), (100, 40)])
@@ -18,6 +27,19 @@ def test_rank_is_the_largest_that_keeps_the_level(count, alpha):
     rank = sign_rank(count, alpha)
     assert 2 * scipy.stats.binom.cdf(rank - 1, count, 0.5) <= alpha * (1 + 1e-9)
     assert 2 * scipy.stats.binom.cdf(rank, count, 0.5) > alpha * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("count", [1_023, 1_024, 3_000, 4_000, 4_001, 100_000])
+def test_ranks_of_very_many_values_keep_the_level(count):
+    rank = sign_rank(count, 0.05)
+    assert 2 * scipy.stats.binom.cdf(rank - 1, count, 0.5) <= 0.05 < 2 * scipy.stats.binom.cdf(rank, count, 0.5)
+    interval = sign_interval([float(value) for value in range(count)], 0.05)
+    assert interval == Interval(rank - 1, count - rank)
+
+
+def test_whole_numbers_and_the_beta_function_give_the_same_ranks():
+    counts = [*range(3_900, EXACT_COUNT + 1, 7), 1, 2, 5, 6, 9]
+    assert [sign_rank(count, 0.05) for count in counts] == [_large_sign_rank(count, 0.05) for count in counts]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))

@@ -11,11 +11,13 @@ import math
 from collections.abc import Sequence
 
 from workbench.errors import InputError
+from workbench.gate.margins import Margins
 from workbench.measure.histogram import merge
 from workbench.measure.results import batch_mean_ns, block_histogram
-from workbench.policy import ALPHA, PERCENTILES, margin_for
+from workbench.policy import ALPHA, PERCENTILES
 from workbench.record import Comparison, Replicate, Run, Verdict
 from workbench.stats import unpaired
+from workbench.stats.margin_test import shift_p
 from workbench.stats.median import median
 from workbench.stats.paired import Judgement
 from workbench.stats.percentile import samples_needed
@@ -35,7 +37,8 @@ def check_comparable(run: Run, baseline: Run, name: str) -> None:
             f"baseline {name!r} was measured on other input ({baseline.workload.name}, {baseline.workload.events} "
             f"events; now {run.workload.name}, {run.workload.events}): use the same input, or another name"
         )
-    if run.parameters != baseline.parameters:
+    shared = run.parameters.keys() & baseline.parameters.keys()
+    if not shared or any(run.parameters[kernel] != baseline.parameters[kernel] for kernel in shared):
         raise InputError(f"baseline {name!r} was measured with other parameters: use the same, or another name")
 
 
@@ -47,6 +50,16 @@ def compare_with_baseline(
     `statistics` are percentiles (``p50``, ``p99``, ``p999``) or ``throughput``. A percentile below the clock's floor is
     only a bound and is not compared. Raises InputError as `check_comparable`, and for an unknown statistic.
     """
+    return [comparison for comparison, _ in judged_against(run, baseline, name, statistics)]
+
+
+def judged_against(
+    run: Run, baseline: Run, name: str, statistics: Sequence[str], margins: Margins | None = None
+) -> list[tuple[Comparison, float]]:
+    """Do as `compare_with_baseline`, each with the p-value of "not slower by more than the margin".
+
+    The p-value is of Welch's t on one value a process.
+    """
     check_comparable(run, baseline, name)
     unknown = [statistic for statistic in statistics if statistic not in (*PERCENTILES, "throughput")]
     if unknown:
@@ -54,14 +67,16 @@ def compare_with_baseline(
         raise InputError(f"there is no statistic {unknown[0]!r} to judge: there are {known}")
     shared = [variant for variant in _variants(run) if variant in _variants(baseline)]
     same = [variant for variant in shared if _same_code(run, baseline, variant)]
-    comparisons = []
+    found = []
     for statistic in statistics:
         for variant in shared:
-            made = _compare(run, baseline, variant, _yardstick(variant, same), statistic)
+            margin = _margin(variant, statistic, margins or Margins())
+            made = _compare(run, baseline, variant, _yardstick(variant, same), statistic, margin)
             if made is not None:
-                judgement, yardstick = made
-                comparisons.append(_comparison(name, variant, statistic, judgement, yardstick, variant in same))
-    return comparisons
+                judgement, yardstick, p_value = made
+                row = _comparison(name, variant, statistic, margin, judgement, yardstick, variant in same)
+                found.append((row, p_value))
+    return found
 
 
 def _variants(run: Run) -> list[str]:
@@ -75,23 +90,32 @@ def _yardstick(variant: str, same: Sequence[str]) -> str | None:
 
 
 def _compare(
-    run: Run, baseline: Run, variant: str, yardstick: str | None, statistic: str
-) -> tuple[Judgement, str | None] | None:
-    """Return the judgement over the replicates' logarithms, and the yardstick that it rests on; None without data."""
+    run: Run, baseline: Run, variant: str, yardstick: str | None, statistic: str, margin: float
+) -> tuple[Judgement, str | None, float] | None:
+    """Return the judgement over the replicates' logarithms, the yardstick, and the p-value; None without data."""
     for against in (yardstick, None) if yardstick else (None,):
         then = [value for value in _costs(baseline, variant, against, statistic) if value is not None]
         now = [value for value in _costs(run, variant, against, statistic) if value is not None]
         if then and now:
-            return unpaired.judge(then, now, _margin(statistic), ALPHA), against
+            return unpaired.judge(then, now, margin, ALPHA), against, shift_p(then, now, margin)
     return None
 
 
-def _margin(statistic: str) -> float:
-    return margin_for("mean" if statistic == "throughput" else statistic)
+def _margin(variant: str, statistic: str, margins: Margins) -> float:
+    kernel = variant.split("/")[0]
+    if statistic == "throughput":
+        return margins.of(kernel, "throughput", "mean")
+    return margins.of(kernel, "service_time", statistic)
 
 
 def _comparison(
-    name: str, variant: str, statistic: str, judgement: Judgement, yardstick: str | None, same_code: bool
+    name: str,
+    variant: str,
+    statistic: str,
+    margin: float,
+    judgement: Judgement,
+    yardstick: str | None,
+    same_code: bool,
 ) -> Comparison:
     verdict, reason = judgement.verdict, judgement.reason
     if yardstick is not None and verdict is not Verdict.UNRESOLVED:
@@ -108,7 +132,7 @@ def _comparison(
         ratio=math.exp(judgement.estimate),
         low=math.exp(judgement.low),
         high=math.exp(judgement.high),
-        margin=_margin(statistic),
+        margin=margin,
         verdict=verdict,
         blocks=judgement.blocks,
         replicates=judgement.replicates,

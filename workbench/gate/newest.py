@@ -1,0 +1,121 @@
+"""The newest stored run of each kernel against a saved baseline: no new measurement, so nothing can be confirmed.
+
+A finding over all cells whose interval lies beyond the margin is SLOWER all the same, and the record says that it was
+not confirmed; ``workbench gate --against REVISION`` measures both sides in turns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from workbench import policy
+from workbench.errors import InputError
+from workbench.gate.baseline import judged_against
+from workbench.gate.conclude import conclude
+from workbench.gate.evidence import Arms
+from workbench.gate.judge import NO_CODE_CHANGE
+from workbench.gate.margins import Margins
+from workbench.record import Comparison, Gate, GateCell, Run, Verdict
+from workbench.stats.multiplicity import findings
+from workbench.store import Store
+
+STATISTICS = ("throughput", "p50", "p99", "p999")
+CANDIDATE = "newest"
+
+
+def gate_newest(
+    store: Store,
+    hardware_key: str,
+    kernels: Sequence[str],
+    name: str | None,
+    margins: Margins,
+    budgets: Sequence[Any] = (),
+    budgets_block: bool = False,
+) -> Gate:
+    """Judge the newest run of each of `kernels` (empty: all of the baseline's) against the baseline called `name`.
+
+    None takes the only baseline there is. Raises InputError, with what to do, where either side is missing.
+    """
+    began = time.monotonic()
+    chosen = name or _only_name(store, hardware_key)
+    wanted = list(kernels) or _kernels_of(store, chosen, hardware_key)
+    runs: dict[str, Run] = {}
+    found: list[tuple[Comparison, float]] = []
+    for kernel in wanted:
+        baseline = store.baseline(chosen, kernel, hardware_key)
+        if not isinstance(baseline, Run):
+            raise InputError(
+                f"there is no baseline {chosen!r} of {kernel} on this machine: save one by "
+                f"`workbench run {kernel} --save-baseline {chosen}`"
+            )
+        newest = _newest(store, kernel, hardware_key)
+        if newest is None or newest.record_id == baseline.record_id:
+            raise InputError(
+                f"{kernel} was not measured since baseline {chosen!r} was saved: `workbench run {kernel}` measures it"
+            )
+        runs[newest.record_id] = newest
+        rows = judged_against(newest, baseline, chosen, STATISTICS, margins)
+        found += [(row, p_value) for row, p_value in rows if row.b.split("/")[0] == kernel]
+    flagged = findings([p_value for _, p_value in found], policy.FALSE_DISCOVERY)
+    last = list(runs.values())
+    return conclude(
+        machine=last[-1].machine,
+        mode="baseline",
+        labels=Arms(chosen, CANDIDATE),
+        commits=(None, last[-1].machine.git_revision),
+        cells=[_cell(row, p_value, finding) for (row, p_value), finding in zip(found, flagged, strict=True)],
+        controls=[],
+        same_code=[],
+        budgets=budgets,
+        budgets_block=budgets_block,
+        runs=last,
+        notes=["the two sides were measured at different times, so that no control and no confirmation is possible"],
+        duration_s=time.monotonic() - began,
+    )
+
+
+def _newest(store: Store, kernel: str, hardware_key: str) -> Run | None:
+    """Return the newest run of `kernel` that is none of two revisions: those have an @ in the names of variants."""
+    for run in store.runs(kernel, hardware_key=hardware_key):
+        if not any("@" in result.variant for result in run.results):
+            return run
+    return None
+
+
+def _only_name(store: Store, hardware_key: str) -> str:
+    names = sorted({each.name for each in store.baselines() if each.hardware_key == hardware_key})
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise InputError("no baseline was saved on this machine: `workbench run KERNEL --save-baseline NAME` saves one")
+    raise InputError(f"there are several baselines ({', '.join(names)}): name one by --baseline")
+
+
+def _kernels_of(store: Store, name: str, hardware_key: str) -> list[str]:
+    saved = [each for each in store.baselines() if (each.name, each.hardware_key) == (name, hardware_key)]
+    if not saved:
+        there = ", ".join(sorted({each.name for each in store.baselines()})) or "none yet"
+        raise InputError(
+            f"there is no baseline {name!r} on this machine (there are {there}): "
+            f"`workbench run KERNEL --save-baseline {name}` saves one"
+        )
+    return list(dict.fromkeys(kernel for each in saved for kernel in each.kernels if kernel))
+
+
+def _cell(row: Comparison, p_value: float, finding: bool) -> GateCell:
+    verdict, reason = row.verdict, row.reason
+    same = verdict is Verdict.ENVIRONMENT_INVALID  # it says so of the same machine code only
+    if same:
+        reason = NO_CODE_CHANGE
+    if verdict is Verdict.SLOWER and not finding:
+        verdict, reason = Verdict.UNRESOLVED, "its interval says slower, but among so many cells that is no finding"
+    return GateCell(
+        **row.model_dump(exclude={"verdict", "reason"}),
+        verdict=verdict,
+        reason=reason,
+        p_value=p_value,
+        flagged=finding,
+        same_code=True if same else None,
+    )

@@ -1,0 +1,215 @@
+"""A gate between two sides of the same kernels: measures, screens, looks once more, confirms, and concludes.
+
+What is measured are three arms in turns: the base, the base again, the candidate, with the control kernel in each.
+Every step after the first is planned here and happens at most once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from workbench import policy, record
+from workbench.errors import InputError
+from workbench.gate.conclude import conclude
+from workbench.gate.evidence import CONTROL, Arms, Evidence, gather, same_code
+from workbench.gate.instructions import Counts, instruction_cells
+from workbench.gate.judge import Screening, confirm, escalate, invalidate, judge_controls, screen
+from workbench.gate.margins import Margins
+from workbench.measure.arms import Arm
+from workbench.measure.driver import Report, Request
+
+CONTROL_MODULE, CONTROL_VARIANT = "workbench.gate.control", f"{CONTROL}/baseline"
+MakeProgress = Callable[[], Any]  # a new workbench.measure.progress.Progress for each measurement
+Measure = Callable[[Request, Sequence[Arm], Any, Mapping[str, Any], int], Report]
+Count = Callable[[Request, Sequence[Arm], Sequence[str]], Counts]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person may change of a gate."""
+
+    margins: Margins = field(default_factory=Margins)
+    every: bool = False  # also time variants whose machine code is the same on both sides
+    timing: bool = True
+    instructions: bool = False
+    budgets: Sequence[Any] = ()  # of workbench.gate.budgets
+    budgets_block: bool = False
+    commits: tuple[str | None, str | None] = (None, None)
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """What a gate concluded, and the runs that it rests on, in their order."""
+
+    gate: record.Gate
+    runs: list[record.Run]
+
+
+@dataclass
+class _Measured:
+    """What was measured so far."""
+
+    reports: list[Report] = field(default_factory=list)
+    controls: list[record.GateCell] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def moved(self) -> bool:
+        return any(control.flagged for control in self.controls)
+
+
+class Gate:
+    """One gate run. `run` blocks, and Ctrl-C ends it with nothing kept.
+
+    `base` and `candidate` may be the same code, or run other variants under the request's names (`Arm.selectors`).
+    `measure` takes the request, the arms, a progress, the shares of the measurement before, by variant, and how many
+    replicates there were; it and `count` are `turns.measure_in_turns` and `instructions.count_instructions`, unless
+    others are given.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        base: Arm,
+        candidate: Arm,
+        options: Options,
+        make_progress: MakeProgress,
+        *,
+        measure: Measure | None = None,
+        count: Count | None = None,
+    ):
+        self._request, self._options, self._make_progress = request, options, make_progress
+        self._sides = (base, candidate)
+        label = f"{base.label} (again)"
+        while label == candidate.label:  # which has the base's name where it is the same revision
+            label += " (again)"
+        again = replace(base, label=label)
+        self._arms = (base, again, candidate)
+        self._labels = Arms(base.label, candidate.label, again.label)
+        self._measure_, self._count = measure or _measure_in_turns, count or _count_instructions
+        self._measured = _Measured()
+
+    def run(self) -> GateResult:
+        """Return the conclusion. Raises InputError, WorkbenchError, CancelledError."""
+        began = time.monotonic()
+        changed, same = self._code_look()
+        names = [*changed, *same] if self._options.every else changed
+        cells = self._time(names) if names and self._options.timing else []
+        if self._options.instructions and names:
+            counts = self._count(self._request, self._sides, names)
+            self._measured.notes += counts.notes
+            cells += instruction_cells(counts, self._labels, self._options.margins)
+        runs = [self._run_of(report) for report in self._measured.reports]
+        gate = conclude(
+            machine=self._machine,
+            mode="revisions",
+            labels=self._labels,
+            commits=self._options.commits,
+            cells=cells,
+            controls=self._measured.controls,
+            same_code=[] if self._options.every else same,
+            budgets=self._options.budgets,
+            budgets_block=self._options.budgets_block,
+            runs=runs,
+            notes=self._measured.notes,
+            duration_s=time.monotonic() - began,
+        )
+        return GateResult(gate, runs)
+
+    def _code_look(self) -> tuple[list[str], list[str]]:
+        """Return the variants that both sides have: those with changed machine code, and the others.
+
+        A peer's code is not ours, and is not gated unless it was named.
+        """
+        look = replace(self._request, replicates=1, seconds=policy.CODE_LOOK_SECONDS, memory=False)
+        report = self._measure_(look, self._sides, self._make_progress(), {}, 0)
+        self._machine = report.machine
+        self._measured.notes += report.notes
+        outcome = report.outcomes[0]
+        names = [f"{each.kernel}/{each.variant.partition('@')[0]}" for each in outcome.chosen]
+        peers = {name for name, each in zip(names, outcome.chosen, strict=True) if each.peer}
+        shared = [name for name in dict.fromkeys(names) if name not in peers or name in self._request.selectors]
+        if not shared:
+            raise InputError("only peers were found, and their code is not gated unless it is named: name a variant")
+        same = [name for name in shared if self._is_same(outcome.replicate, name)]
+        return [name for name in shared if name not in same], same
+
+    def _is_same(self, replicate: record.Replicate, name: str) -> bool:
+        return bool(same_code([replicate], f"{name}@{self._labels.base}", f"{name}@{self._labels.candidate}"))
+
+    def _time(self, names: Sequence[str]) -> list[record.GateCell]:
+        """Measure up to three times, and return the final cells."""
+        first = self._measured_evidence(names, self._request.replicates)
+        screening = screen(first)
+        open_ = screening.open
+        if open_ and not self._measured.moved:
+            screening = self._escalate(screening, open_)
+        fresh: list[Evidence] = []
+        if screening.flagged and not self._measured.moved:
+            fresh = self._measured_evidence(screening.flagged, policy.CONFIRMING_REPLICATES)
+        return invalidate(confirm(screening, fresh), self._measured.controls)
+
+    def _escalate(self, screening: Screening, names: Sequence[str]) -> Screening:
+        self._measured_evidence(names, policy.ESCALATION_FACTOR * self._request.replicates)
+        if self._measured.moved:
+            return screening
+        replicates = [outcome.replicate for report in self._measured.reports for outcome in report.outcomes]
+        return escalate(screening, gather(replicates, self._labels, self._options.margins, names))
+
+    def _measured_evidence(self, names: Sequence[str], replicates: int) -> list[Evidence]:
+        """Measure `names` and the control in turns, judge the controls of it, and return the evidence.
+
+        Every measurement after the first does the same work in each block as the first one did.
+        """
+        request = replace(
+            self._request,
+            selectors=[*names, CONTROL_VARIANT],
+            modules=[*self._request.modules, CONTROL_MODULE],
+            replicates=replicates,
+            seconds=self._request.seconds * replicates / self._request.replicates,
+        )
+        arms = [self._narrowed(arm, names) for arm in self._arms]
+        before = self._measured.reports
+        plans = before[0].outcomes[0].shares if before else {}
+        done = sum(len(each.outcomes) for each in before)
+        report = self._measure_(request, arms, self._make_progress(), plans, done)
+        self._measured.reports.append(report)
+        self._measured.notes += [note for note in report.notes if note not in self._measured.notes]
+        found = gather([each.replicate for each in report.outcomes], self._labels, self._options.margins)
+        self._measured.controls += judge_controls(found)
+        return found
+
+    def _narrowed(self, arm: Arm, names: Sequence[str]) -> Arm:
+        """Return `arm` for `names` and the control only, where it runs other variants under these names."""
+        if not any(each.selectors for each in self._arms):
+            return arm
+        runs = dict(zip(self._request.selectors, arm.selectors or self._request.selectors, strict=True))
+        return replace(arm, selectors=(*(runs[name] for name in names), CONTROL_VARIANT))
+
+    def _run_of(self, report: Report) -> record.Run:
+        from workbench.measure.runs import build_run
+
+        names = dict.fromkeys(f"{each.kernel}/{each.variant.partition('@')[0]}" for each in report.outcomes[0].chosen)
+        others = (self._labels.again, self._labels.candidate)
+        return build_run(
+            report, [(f"{name}@{self._labels.base}", f"{name}@{label}") for name in names for label in others]
+        )
+
+
+def _measure_in_turns(
+    request: Request, arms: Sequence[Arm], progress: Any, shares: Mapping[str, Any], first_replicate: int
+) -> Report:
+    from workbench.measure.plan import Plan
+    from workbench.measure.turns import measure_in_turns
+
+    plans = {name: Plan(share.blocks, share.repeats) for name, share in shares.items()}
+    return measure_in_turns(request, arms, progress, plans=plans, first_replicate=first_replicate)
+
+
+def _count_instructions(request: Request, arms: Sequence[Arm], names: Sequence[str]) -> Counts:
+    from workbench.gate.instructions import count_instructions
+
+    return count_instructions(request, arms, names)
