@@ -1,6 +1,7 @@
 """Pure functions: records in, plotly figures out; for reports and widgets alike. Each carries its data as a table."""
 
 from workbench.figures.budget import budget_bullets
+from workbench.figures.history import value_over_nights
 from workbench.figures.latency import latency_percentiles
 from workbench.figures.load import response_by_load
 from workbench.figures.ratio import comparison_ratios
@@ -21,4 +22,5 @@ __all__ = [
     "simulated_counts",
     "step_costs",
     "throughput_bars",
+    "value_over_nights",
 ]

@@ -23,6 +23,7 @@ is seen only when it fills much of a cell (``n / 24`` nights); below 60 nights e
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -116,9 +117,9 @@ def search(data: Floats, draws: int = DRAWS, seed: int = 1, *, epidemic: bool = 
     p, p_stretch, p_split = _p_value(observed, count, draws, seed, both)
     if both and p_stretch < p_split:
         i, j = np.unravel_index(int(stretches[0].argmax()), stretches.shape[1:])
-        coarse = (int(places[i]), int(places[j]))
+        coarse = [int(places[i]), int(places[j])]
     else:
-        coarse = (int(places[splits[0].argmax()]),)
+        coarse = [int(places[splits[0].argmax()])]
     return Search(tuple(cut + skipped for cut in _placed(tested, coarse, places, seed)), p)
 
 
@@ -155,7 +156,7 @@ def energy_of_split(data: Floats, place: int) -> float:
 
 def _parts(start: int, end: int, cuts: Sequence[int]) -> list[tuple[int, int]]:
     edges = [start, *cuts, end]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def _levels(data: Floats, levels: int, seed: int) -> Integers:
@@ -262,7 +263,7 @@ def _ranks(null: Floats, observed: float) -> Integers:
     return at_least + (observed >= null * (1 - 1e-9))
 
 
-def _placed(data: Floats, coarse: tuple[int, ...], places: Integers, seed: int) -> tuple[int, ...]:
+def _placed(data: Floats, coarse: list[int], places: Integers, seed: int) -> tuple[int, ...]:
     """Return the cuts to the night: the best place between the neighbouring candidates, given the other cut."""
     cuts = list(coarse)
     for which, cut in enumerate(coarse):
@@ -314,5 +315,5 @@ def _near(data: Floats, edges: Sequence[int], seed: int) -> int:
 
 def _with_sizes(data: Floats, kept: list[tuple[int, float]]) -> list[Change]:
     edges = [0, *(cut for cut, _ in kept), len(data)]
-    levels = [float(np.median(data[start:end])) for start, end in zip(edges[:-1], edges[1:], strict=True)]
+    levels = [float(np.median(data[start:end])) for start, end in itertools.pairwise(edges)]
     return [Change(cut, levels[place + 1] - levels[place], p) for place, (cut, p) in enumerate(kept)]

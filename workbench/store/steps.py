@@ -1,4 +1,4 @@
-"""What a history reads and writes: figures with the circumstances they were made under, and steps that were accepted."""
+"""What a history reads and writes: figures with their circumstances, and steps that were accepted."""
 
 from __future__ import annotations
 
