@@ -24,7 +24,8 @@ change nothing. The number of accounts is fixed when the state is built; nothing
 | `baseline` | an array of structs behind one pthread mutex |
 | `lock_free` | each limit by compare-exchange, given back when a later one refuses |
 | `aligned` | an account, its limits and its lock are one cache line, taken once |
-| `simd` | an account's limits are the lanes of a vector; an order without guesses; for one thread |
+| `simd` | an account's limits are the lanes of a vector; orders and releases without a branch; for one thread |
+| `combined` | the lanes of `simd` under a lock as that of `aligned`; for any thread |
 
 `check(state, account, side, price_ticks, size, reference_ticks, timestamp_ns)`, `release(state, account, side,
 price_ticks, size, filled, closed)`, `exposure(state, account)` and `kill(state, account, on)` of a variant's module are

@@ -29,7 +29,7 @@ LIMITS = {
     "interval_ns": 1,
     "collar": 1023,
 }
-VARIANTS = ["baseline", "lock_free", "aligned"]
+VARIANTS = ["baseline", "lock_free", "aligned", "combined"]
 each_variant = pytest.mark.parametrize("name", VARIANTS)
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from kernels.messages import EVENT, MAX_ORDER_SIZE, MAX_PRICE_TICKS, Kind
 from kernels.risk_check import KERNEL
+from kernels.risk_check._batch import BATCH
 from kernels.risk_check._orders import Orders, divide, make_orders
 from kernels.risk_check._rules import CLOSED, FILLED, MAX_TIME_NS, REASONS, RELEASE_BIT, Reason
-from kernels.risk_check.simd import BATCH
 
 VARIANTS = [variant for variant in KERNEL.variants.values() if not variant.peer]
 each_variant = pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)

@@ -11,8 +11,8 @@ import pytest
 from test_risk_check import KERNEL, SMALL, VARIANTS, each_variant, random_orders
 
 from kernels._jit import OPTIONS
+from kernels.risk_check._batch import BATCH
 from kernels.risk_check._rules import REASONS, Reason
-from kernels.risk_check.simd import BATCH
 
 
 def halves(seed=4, length=600):
