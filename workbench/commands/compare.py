@@ -1,4 +1,4 @@
-"""Compare two variants, interleaved, or two saved baselines; exit 3 if B is slower, 4 if unresolved."""
+"""Compare two variants, git revisions or saved baselines; exit 3 if B is slower, 4 if unresolved."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from workbench.commands._measuring import describe_run, make_request, measuring_options
+from workbench.commands._revisions import as_revisions, compare_revisions, exit_of
 from workbench.errors import Exit, InputError
 from workbench.record import Verdict
 
@@ -22,7 +23,15 @@ STATISTICS = {"throughput": "mean", "p50": "p50", "p99": "p99", "p999": "p999"}
 @click.argument("a")
 @click.argument("b", required=False)
 @click.option("--peers", is_flag=True, help="Compare A, a kernel or a variant, with every peer that can run here.")
-@click.option("-k", "--kernel", help="The kernel, when A and B name only variants.")
+@click.option(
+    "-k",
+    "--kernel",
+    "kernels",
+    multiple=True,
+    metavar="KERNEL[/VARIANT]",
+    help="The kernel, when A and B name only variants; of revisions, what is compared: repeatable. [all that changed]",
+)
+@click.option("--all", "everything", is_flag=True, help="Of revisions: time also what has the same machine code.")
 @click.option(
     "--on",
     "statistics",
@@ -37,29 +46,34 @@ def command(
     a: str,
     b: str | None,
     peers: bool,
-    kernel: str | None,
+    kernels: tuple[str, ...],
+    everything: bool,
     statistics: tuple[str, ...],
     readers: int | None,
     read_rate: float | None,
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Compare two variants, interleaved, or two saved baselines; exit 3 if B is slower, 4 if unresolved.
+    """Compare two variants, git revisions or saved baselines; exit 3 if B is slower, 4 if unresolved.
 
-    A and B are KERNEL/VARIANT, or VARIANT with -k, or both @NAME of a saved baseline. Baselines were measured at
-    different times: their comparison is labelled so, and ENVIRONMENT INVALID (exit 5) when the machines differ. With
-    --readers, B's writer is judged against A's while other threads read both, and what reading costs each is told.
-    With --peers, A alone is named and stands beside other people's code for the same work: no verdict, exit 0.
+    A and B are KERNEL/VARIANT, or VARIANT with -k, or two git revisions, or both @NAME of a saved baseline. Of
+    revisions ("." is the folder as it is now), variants whose machine code is the same are told and not timed; the
+    others are timed in two processes that take turns. Baselines were measured at different times: their comparison is
+    labelled so, and ENVIRONMENT INVALID (exit 5) when the machines differ. With --readers, B's writer is judged
+    against A's while other threads read both, and what reading costs each is told. With --peers, A alone is named and
+    stands beside other people's code for the same work: no verdict, exit 0.
 
     \b
     workbench compare order_book/baseline order_book/ladder
     workbench compare baseline ladder -k order_book --on p99
     workbench compare order_book/baseline order_book/lock_free --readers 1 --read-rate 1000000
     workbench compare signals/simd --peers -P indicator=rsi
+    workbench compare main HEAD
+    workbench compare v1.2 . -m mypackage.mykernel -k mykernel/fast
     workbench compare @monday @tuesday
     """
     if peers:
-        return _compare_peers(a, b, kernel, readers, as_json, options)
+        return _compare_peers(a, b, _only(kernels), readers, as_json, options)
     if b is None:
         raise InputError(f"{a} is compared with nothing: name a second variant, or give --peers")
     if read_rate is not None and readers is None:
@@ -70,7 +84,17 @@ def command(
         raise InputError(f"{a} and {b} cannot be compared: give two variants, or two baselines with @ before each")
     if a.startswith("@"):
         return _compare_baselines(a[1:], b[1:], statistics, as_json)
-    first, second = _full_name(a, kernel), _full_name(b, kernel)
+    asked, note = as_revisions(a, b, kernels, options["modules"])
+    if asked is not None:
+        if readers is not None:
+            raise InputError("--readers is for two variants: revisions are compared without readers")
+        judged, broken = compare_revisions(asked, kernels, everything, as_json, options)
+        return exit_of(judged, [STATISTICS[name] for name in statistics or STATISTICS], broken)
+    if note:
+        click.echo(f"workbench: {note}", err=True)
+    if everything:
+        raise InputError("--all is for revisions: two variants are always timed")
+    first, second = _full_name(a, _only(kernels)), _full_name(b, _only(kernels))
     _check_names(first, second)
     if readers is not None:
         from workbench.commands._beside import compare_beside
@@ -97,11 +121,20 @@ def _check_names(a: str, b: str) -> None:
         raise InputError(f"{a} and {b} are of different kernels, which do different work: name variants of one")
 
 
+def _only(kernels: tuple[str, ...]) -> str | None:
+    """Return the one kernel that -k names beside variants. Raises InputError for more of them, or a variant."""
+    if len(kernels) > 1 or any("/" in kernel for kernel in kernels):
+        raise InputError(f"-k {' -k '.join(kernels)} is for revisions: beside variants, give one -k KERNEL")
+    return kernels[0] if kernels else None
+
+
 def _full_name(text: str, kernel: str | None) -> str:
     if "/" in text:
         return text
     if kernel is None:
-        raise InputError(f"{text} names no kernel: write KERNEL/{text}, or give the kernel with -k")
+        raise InputError(
+            f"{text} names no kernel, and no git revision: write KERNEL/{text}, or give the kernel with -k"
+        )
     return f"{kernel}/{text}"
 
 

@@ -12,13 +12,15 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.measure.processes import Child, Crew
+
+Found = TypeVar("Found")
 
 
 class CancelledError(WorkbenchError):
@@ -39,6 +41,7 @@ class Request:
     description: Any = None  # a record.Workload, when the input file holds an array that was in memory
     parameters: dict[str, int | str] = field(default_factory=dict)
     peers: bool = False  # whether every peer of the kernels that can run here is measured as well
+    shards: int = 1  # above 1, each variant is measured on so many states, one after the other and all at once
     memory: bool = False  # whether the memory of each variant is looked at as well, in a process of its own
 
     def __post_init__(self) -> None:
@@ -46,12 +49,14 @@ class Request:
             raise InputError("there is nothing to measure: name a kernel, or at least one variant")
         if self.replicates < 1:
             raise InputError(f"{self.replicates} replicates cannot be measured: ask for 1 or more")
+        if self.shards < 1:
+            raise InputError(f"{self.shards} shards cannot be measured: ask for 1 or more")
         if not 0 < self.seconds < 86_400:
             raise InputError(f"{self.seconds} s cannot be spent on measuring: give more than 0 and less than a day")
 
     def setting(self, **changes: Any) -> dict[str, Any]:
         """Return the fields of a `workbench.measure.job.Setting`, with `changes`."""
-        names = ("selectors", "modules", "paths", "workload", "input_file", "description", "parameters", "peers")
+        names = "selectors modules paths workload input_file description parameters peers shards".split()
         return {**{name: getattr(self, name) for name in names}, **changes}
 
 
@@ -97,10 +102,14 @@ class Measurement:
 
     def run(self) -> Report:
         """Measure all replicates. Raises InputError, WorkbenchError, CancelledError; Ctrl-C kills the processes."""
+        return self._guarded(self._measure)
+
+    def _guarded(self, work: Callable[[Path], Found]) -> Found:
+        """Do `work` with a folder for scratch; whatever happens, no process and no file of it stays."""
         try:
             with tempfile.TemporaryDirectory(prefix="workbench-") as folder, self._held:
                 try:
-                    return self._measure(Path(folder))
+                    return work(Path(folder))
                 finally:
                     self._crew.dismiss()
         except KeyboardInterrupt:

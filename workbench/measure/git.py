@@ -34,8 +34,7 @@ class Revision:
     def __str__(self) -> str:
         if self.commit is None:
             return "the working tree"
-        name = "" if self.commit.startswith(self.name) else f"{self.name}, "
-        return f"{name}{self.commit[:10]} {self.subject}".strip()
+        return f"{self.commit[:10]} {self.subject}".strip()
 
 
 def run_git(folder: Path, *words: str, variables: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,9 @@ from workbench import record
 from workbench.errors import InputError
 
 
+TOGETHER = "+together"  # after the name of a variant that is measured on shards: all of them at once, a thread each
+
+
 def read_setting(text: str) -> tuple[str, int | str]:
     """Return what ``NAME=VALUE`` says: a whole number, or the name of one. Raises InputError where it is neither."""
     name, equals, value = text.partition("=")
@@ -37,6 +40,7 @@ class Setting(record.Frozen):
     description: record.Workload | None = Field(None, description="of an input file that holds an array in memory")
     parameters: dict[str, int | str] = Field(default_factory=dict, description="a name for what has names")
     peers: bool = Field(False, description="also every peer of those kernels that can run here")
+    shards: int = Field(1, ge=1, description="above 1: the symbols are dealt to so many states of each variant")
 
 
 class Job(Setting):

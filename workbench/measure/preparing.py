@@ -14,6 +14,7 @@ from workbench import record
 from workbench.errors import InputError
 from workbench.measure.closed_loop import Subject, build_subjects, check_input
 from workbench.measure.job import Setting
+from workbench.measure.shards import shard
 
 
 class Prepared:
@@ -25,6 +26,8 @@ class Prepared:
 
     def __init__(self, setting: Setting, *, timestamps: bool = False):
         self.chosen, self.notes = find_variants(setting)
+        if setting.shards > 1:
+            self.chosen = dict(shard(kernel, group, setting.shards) for kernel, group in self.chosen.items())
         loaded = _load(setting)
         self.workload: record.Workload = loaded.workload
         self.notes += loaded.notes
@@ -78,7 +81,7 @@ class Prepared:
 
 def find_variants(setting: Setting) -> tuple[dict[Kernel, list[Variant]], list[str]]:
     """Return the variants that `setting` names, by kernel, and what was left out and why. Raises InputError."""
-    _import_modules(setting)
+    import_modules(setting)
     chosen: dict[Kernel, list[Variant]] = {}
     notes: list[str] = []
     for selector in setting.selectors:
@@ -121,7 +124,7 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
-def _import_modules(setting: Setting) -> None:
+def import_modules(setting: Setting) -> None:
     """Import users' kernels and register those that no entry point announces."""
     sys.path += [path for path in setting.paths if path not in sys.path]
     for name in setting.modules:

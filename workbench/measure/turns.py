@@ -8,7 +8,6 @@ the same number of operations, the first arm rotating, as variants do inside one
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import InputError
 from workbench.measure.arms import Arm, Cell, differing_parameters, kernel_of, match_cells
-from workbench.measure.driver import Measurement, Report, Request, Task, changed_code
+from workbench.measure.driver import Report, Request, Task, changed_code
+from workbench.measure.in_arms import InArms
 from workbench.measure.plan import Plan, Trial, balanced_order, choose_plan
 from workbench.measure.processes import Child
 
@@ -45,7 +45,7 @@ def measure_in_turns(
     return Turns(request, arms, progress, plans=plans, first_replicate=first_replicate).run()
 
 
-class Turns(Measurement):
+class Turns(InArms):
     """One comparison in turns under way. `run` blocks; `cancel` may be called from another thread."""
 
     def __init__(
@@ -57,25 +57,23 @@ class Turns(Measurement):
         plans: Mapping[str, Plan] | None = None,
         first_replicate: int = 0,
     ):
-        super().__init__(request, progress)
-        labels = [arm.label for arm in arms]
-        if len(labels) < 2 or len(set(labels)) < len(labels):
-            raise InputError(f"arms {', '.join(labels) or '(none)'} cannot be compared: give two or more, named apart")
+        super().__init__(request, arms, progress)
+        if len(arms) < 2:
+            raise InputError("one arm alone cannot be compared: give two or more")
         if request.memory:
             raise InputError("arms that take turns are not looked at for memory: measure each alone")
-        self._arms = tuple(arms)
         self._plans = dict(plans or {})
         self._first = first_replicate
 
     def _measure(self, folder: Path) -> Report:
-        children = self._start(0, folder)
+        children = self._start("turns_child", self._title(0), folder)
         from workbench.measure.machine import fingerprint
 
         machine = fingerprint(self._source_folder())
         outcomes = []
         for index in range(self._request.replicates):
             if index:
-                children = self._start(index, folder)
+                children = self._start("turns_child", self._title(index), folder)
             outcomes.append(self._one_round(children, index, folder))
         notes = list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes))
         notes += [
@@ -91,19 +89,6 @@ class Turns(Measurement):
             notes=notes,
             memory={},
         )
-
-    def _start(self, index: int, folder: Path) -> list[Child]:
-        """Start one process for each arm, all at once, and tell each what to prepare."""
-        from workbench.measure.turns_job import TurnsJob
-
-        children = []
-        for arm in self._arms:
-            child = self._crew.start("turns_child", f"{self._title(index)}, {arm.label}", folder, arm.paths, arm.label)
-            children.append(child)
-        for arm, child in zip(self._arms, children, strict=True):
-            setting = self._request.setting(selectors=list(arm.selectors or self._request.selectors))
-            child.send(TurnsJob(**setting, front=list(arm.paths)).model_dump_json())
-        return children
 
     def _one_round(self, children: list[Child], index: int, folder: Path) -> Outcome:
         """Lead the processes of one replicate from their job to their end, and return what came of it."""
@@ -132,8 +117,7 @@ class Turns(Measurement):
         self._begin_blocks()
         blocks = self._blocks(children, cells, index)
         closing = [Closing.model_validate(answer) for answer in self._ask(children, "close")]
-        for _ in self._crew.conversation(list(children)):
-            pass
+        self._dismissed(children)
         replicate = record.Replicate(
             index=self._first + index,
             core=calibrated[0].core,
@@ -156,16 +140,6 @@ class Turns(Measurement):
             shares={name: Share(blocks=plan.blocks, repeats=plan.repeats) for name, plan in self._plans.items()},
             notes=notes,
         )
-
-    def _ask(self, children: Sequence[Child], do: str, fields: Sequence[Mapping[str, Any]] | None = None) -> list[Any]:
-        """Ask each of `children` to `do` something, all at once, and return the answers in their order."""
-        for i, child in enumerate(children):
-            child.send(json.dumps({"do": do, **(fields[i] if fields else {})}))
-        return self._answers(children)
-
-    def _answers(self, children: Sequence[Child]) -> list[Any]:
-        found = self._crew.answers(children)
-        return [found[child] for child in children]
 
     def _compile_arms(self, built: Sequence[Built], folder: Path) -> list[list[tuple[str, float]]]:
         """Compile what the cache lacks for every arm, by as many processes as there are cores; seconds by arm.

@@ -7,6 +7,8 @@ from pydantic import Field
 from workbench import record
 from workbench.measure.job import Chosen, Setting
 
+EVERYTHING = "*"  # the selector of every kernel in the modules, or of every built-in one: for the code alone
+
 
 class TurnsJob(Setting):
     """What the process of one arm is to prepare."""
@@ -52,3 +54,12 @@ class Closing(record.Frozen):
     peak_rss_bytes: int
     allocations: dict[str, int]
     code_hash: dict[str, str]
+
+
+class Code(record.Frozen):
+    """The machine code of a variant in one arm, or why there is none."""
+
+    source: str = Field(default="", description="hash of the source that decides it; empty where that is not known")
+    hash: str = Field(default="", description="empty where it was not compiled")
+    functions: dict[str, str] = Field(default_factory=dict, description="hash of each function's bytes, by its name")
+    failure: str = ""
