@@ -140,7 +140,7 @@ def import_(file: Path, with_baselines: bool, url: str | None) -> None:
             click.echo(f"baseline {name} stands for another record here and was left as it is")
         if bundle.manifest.baselines and not with_baselines:
             click.echo(
-                f"left out {_number(len(bundle.manifest.baselines), 'baseline')}: give --baselines to take the names over"
+                f"left out {_number(len(bundle.manifest.baselines), 'baseline')}: --baselines takes the names over"
             )
 
 

@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError
 
 import workbench
 from workbench import files
-from workbench.errors import InputError
+from workbench.errors import InputError, WorkbenchError
 from workbench.measure.histogram import Histogram, HistogramError
 from workbench.record import Frozen, ProfileRecord, Record, RecordError, Run, from_json
 from workbench.store.database import Baseline
@@ -117,7 +117,11 @@ def _members_of(record: Record) -> Iterator[tuple[str, bytes]]:
     machine = record.machine.model_dump_json(indent=1)
     yield f"machines/{record.record_id}.json", machine.encode()
     if isinstance(record, Run):
-        for name, text in logs_of(record).items():
+        try:
+            logs = logs_of(record)
+        except HistogramError as error:
+            raise WorkbenchError(f"record {record.record_id} is damaged in the store: {error}") from None
+        for name, text in logs.items():
             yield f"histograms/{record.record_id}/{name}.hlog", text.encode()
     if isinstance(record, ProfileRecord):
         for name in dict.fromkeys(record.artefacts):
