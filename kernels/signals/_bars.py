@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ FEWEST_ROWS = 4096  # below, the bars are read to and fro until there are so man
 ROWS_ALONE = 2**20  # of a single series, which is else so short that it stays in the caches
 MOST_ROWS = 16384  # above, the later bars are left out: 64 symbols are then 8 MB for each column
 FEWEST_SYMBOLS = 64  # what `parameters_for` asks for; a market of fewer symbols is repeated with other offsets
+CACHE_LINE, _PAGE = 64, 4096  # bytes
 _OFFSET_ROWS = 101  # how much further along each repetition of a symbol starts
 NEXT, THREADS = 0, 1
 """What ``work`` holds: the next column that no thread has taken, and how many threads share the bars."""
@@ -114,7 +115,14 @@ def prepare(events: np.ndarray, parameters: Mapping[str, int]) -> Bars:
     moment = np.arange(rows)[:, np.newaxis] + _OFFSET_ROWS * (column // own)
     turn = moment % (2 * len(last))
     turn, column = np.minimum(turn, 2 * len(last) - 1 - turn), column % own
-    return Bars._make([*(np.ascontiguousarray(each[turn, column]) for each in columns), _alone()])
+    return Bars._make([*(_at_a_line(each[turn, column]) for each in columns), _alone()])
+
+
+def _at_a_line(column: np.ndarray) -> np.ndarray:
+    """Return a copy in C order that begins at a cache line: then no vector is read from two."""
+    copy = aligned(column.shape, np.float64)
+    copy[...] = column
+    return copy
 
 
 def _trades(trades: np.ndarray, bar: np.ndarray, symbols: int) -> tuple[np.ndarray, ...]:
@@ -146,4 +154,22 @@ def output(bars: Any, parameters: Mapping[str, int]) -> np.ndarray:
         if not fits or not column.flags.c_contiguous or column.shape != (*np.shape(bars.close)[:1], symbols):
             found = f"{column.dtype}{list(column.shape)}" if isinstance(column, np.ndarray) else type(column).__name__
             raise ValueError(f"signals: {name} must be float64[rows, {symbols}] in C order, not {found}")
-    return aligned((len(INDICATORS[parameters["indicator"]].lines), *bars.close.shape), np.float64)
+    indicator = INDICATORS[parameters["indicator"]]
+    shape = (len(indicator.lines), *bars.close.shape)
+    length = int(np.prod(shape))
+    room = aligned(length + _PAGE // 8, np.float64)
+    loads = [getattr(bars, name).ctypes.data for name in indicator.reads]
+    if indicator.rings:  # what leaves the window is read too
+        loads += [address - 8 * parameters["window"] * symbols for address in loads]
+    stores = [room.ctypes.data + 8 * length // shape[0] * line for line in range(shape[0])]
+    start = min(range(0, _PAGE, CACHE_LINE), key=lambda moved: _worst(loads, [store + moved for store in stores]))
+    return room[start // 8 : start // 8 + length].reshape(shape)
+
+
+def _worst(loads: Sequence[int], stores: Sequence[int]) -> int:
+    """Return how near stores that begin at `stores` come to later loads that begin at `loads`: the less the better.
+
+    A load waits for an earlier store whose address has the same last 12 bits, though it is of another page. Loads run
+    ahead of stores, by up to a quarter of a page: so they should begin a little behind, modulo a page, and end there.
+    """
+    return max((load - store - 2 * CACHE_LINE) % _PAGE for load in loads for store in stores)

@@ -157,3 +157,18 @@ def test_a_divided_run_shares_one_counter():
     assert len(shares) == 3 and all(isinstance(each, Bars) and own is out for each, own in shares)
     assert len({id(each.work) for each, _ in shares}) == 1 and shares[0][0].work is not bars.work
     assert shares[0][0].work[THREADS] == 3 and shares[0][0].close is bars.close
+
+
+@pytest.mark.parametrize("name", ["ema", "sma", "macd"])
+@pytest.mark.parametrize(("symbols", "window"), [(1, 20), (64, 20), (64, 513), (5, 7)])
+def test_an_output_lies_where_no_load_waits_for_a_store_of_another_page(name, symbols, window):
+    """Loads run ahead of stores by up to 1 KB: until there, the last 12 bits of their addresses must differ."""
+    for start in (0, 2, 8, 500):  # float64 from a page on, as callers' arrays may begin anywhere
+        whole = np.zeros(512 * symbols + 1024)
+        column = whole[(-(whole.ctypes.data // 8) % 512) + start :][: 512 * symbols].reshape(-1, symbols)
+        parameters = KERNEL.check_parameters({"symbols": symbols, "indicator": name, "window": window})
+        out = KERNEL.output(make_bars(column), parameters)
+        assert out.ctypes.data % 64 == 0 and out.shape[1:] == column.shape
+        reads = [column.ctypes.data] + ([column.ctypes.data - 8 * window * symbols] if name == "sma" else [])
+        ahead = [(read - line.ctypes.data) % 4096 for read in reads for line in out]
+        assert all(64 <= distance <= 3072 for distance in ahead), ahead
