@@ -183,3 +183,12 @@ RULES: dict[str, Callable[[Samples, Samples], bool]] = {
     "criterion": criterion,
     "Apache Otava": otava,
 }
+
+PROCESSES = {
+    "pytest-benchmark min:5%": 2,
+    "pyperf t-test": 6,
+    "asv factor 1.1": 4,
+    "criterion": 2,
+    "Apache Otava": 12,
+}
+"""How many of our processes each rule looks at."""
