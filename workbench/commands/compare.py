@@ -159,24 +159,32 @@ def _compare_variants(a: str, b: str, statistics: tuple[str, ...], as_json: bool
 
 def _compare_baselines(a: str, b: str, statistics: tuple[str, ...], as_json: bool) -> int:
     from workbench.gate.baseline import compare_with_baseline
+    from workbench.gate.differences import data_changes, no_code_change
     from workbench.measure.comparison import Comparison
 
     first, second = _baseline(a), _baseline(b)
+    unchanged = no_code_change(first, second)
+    reason = ""
     if first.machine.hardware_key != second.machine.hardware_key:
         reason = (
             f"{Verdict.ENVIRONMENT_INVALID}: @{a} was measured on hardware {first.machine.hardware_key}, @{b} on "
             f"{second.machine.hardware_key}; their times cannot be compared"
         )
-        click.echo(json.dumps(_document(a, b, [], Verdict.ENVIRONMENT_INVALID, reason)) if as_json else reason)
+    elif unchanged and data_changes(first, second):
+        reason = f"{Verdict.ENVIRONMENT_INVALID}: @{a} and @{b} are of different data; their times cannot be compared"
+    if reason:
+        text = "\n".join([reason, *unchanged])
+        click.echo(json.dumps(_document(a, b, [], unchanged, reason)) if as_json else text)
         return Exit.INVALID
     rows = compare_with_baseline(second, first, a, tuple(STATISTICS))
     if not rows:
         raise InputError(f"@{a} and @{b} share no variant: nothing can be compared")
-    comparison = Comparison(f"@{a}", f"@{b}", tuple(rows), ("measured at different times, not side by side",))
+    notes = ("measured at different times, not side by side",)
+    comparison = Comparison(f"@{a}", f"@{b}", tuple(rows), notes)
     if as_json:
-        click.echo(json.dumps(_document(a, b, [row.model_dump(mode="json") for row in rows])))
+        click.echo(json.dumps(_document(a, b, [row.model_dump(mode="json") for row in rows], unchanged)))
     else:
-        click.echo(_by_variant(comparison))
+        click.echo("\n".join([_by_variant(comparison), *([""] if unchanged else []), *unchanged]))
     return _exit_code(comparison, statistics)
 
 
@@ -203,11 +211,10 @@ def _by_variant(comparison: Comparison) -> str:
     return "\n\n".join(tables)
 
 
-def _document(
-    a: str, b: str, rows: list[dict[str, Any]], verdict: Verdict | None = None, reason: str = ""
-) -> dict[str, Any]:
+def _document(a: str, b: str, rows: list[dict[str, Any]], unchanged: list[str], invalid: str = "") -> dict[str, Any]:
     made: dict[str, Any] = {"schema": "workbench/comparison/1", "a": f"@{a}", "b": f"@{b}", "comparisons": rows}
-    return {**made, "verdict": verdict, "reason": reason} if verdict else made
+    made["no_code_change"] = unchanged
+    return {**made, "verdict": Verdict.ENVIRONMENT_INVALID, "reason": invalid} if invalid else made
 
 
 def _exit_code(comparison: Comparison, statistics: tuple[str, ...]) -> int:
