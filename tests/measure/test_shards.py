@@ -8,7 +8,8 @@ import toy_kernel
 
 import kernels
 from kernels.messages import EVENT
-from workbench.measure.shards import TOGETHER, deal, shard
+from workbench.measure.job import TOGETHER
+from workbench.measure.shards import deal, shard
 
 TOY = toy_kernel.KERNEL
 

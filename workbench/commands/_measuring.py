@@ -47,6 +47,7 @@ def make_request(
     parameters: Sequence[str],
     modules: Sequence[str],
     memory: bool = False,
+    shards: int = 1,
 ) -> Request:
     """Return what a person asked for, checked as far as it can be without importing a kernel. Raises InputError."""
     from workbench.measure.driver import Request
@@ -66,6 +67,7 @@ def make_request(
         input_file=None if input_file is None else str(input_file.resolve()),
         parameters=dict(read_setting(text) for text in parameters),
         memory=memory,
+        shards=shards,
     )
 
 

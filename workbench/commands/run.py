@@ -41,6 +41,7 @@ _WIDE, _WIDEST = 100, 140  # columns of the terminal from which on the table hol
 @click.option(
     "--knee", metavar="NS", type=float, help="Open loop: find the highest rate whose p99 response holds this."
 )
+@click.option("--shards", default=1, help="Deal the symbols to so many states: one after the other, and all at once.")
 @click.option("--save-baseline", metavar="NAME", help="Save the result under this name, to compare with later.")
 @click.option("--no-save", is_flag=True, help="Do not save to the store.")
 def command(
@@ -50,6 +51,7 @@ def command(
     arrivals: str | None,
     burst_factor: float | None,
     knee: float | None,
+    shards: int,
     save_baseline: str | None,
     no_save: bool,
     **options: Any,
@@ -66,7 +68,10 @@ def command(
     workbench run order_book/aligned --rate 1000000 --rate 5000000
     workbench run order_book/aligned order_book/ladder --knee 2000
     workbench run order_book/aligned --arrivals recorded --rate 100
+    workbench run order_book/combined --workload synthetic-64 --shards 2
     """
+    if shards != 1 and (rates or arrivals or burst_factor or knee is not None):
+        raise InputError("an open loop has one state: leave --shards away, or the load")
     if rates or arrivals or burst_factor or knee is not None:
         run = _open_loop(kernels, rates, arrivals, burst_factor, knee, as_json, options)
         _save(run, save_baseline, no_save, as_json)
@@ -74,7 +79,8 @@ def command(
     from workbench.measure.driver import Measurement
     from workbench.measure.progress import choose_progress
 
-    report = Measurement(make_request(kernels, memory=True, **options), choose_progress()).run()
+    request = make_request(kernels, memory=shards == 1, shards=shards, **options)
+    report = Measurement(request, choose_progress()).run()
     from workbench.measure.runs import build_run
 
     run = build_run(report)
@@ -202,6 +208,7 @@ def _texts(cells: list[str]) -> list[Any]:
 
 def next_step(run: Run) -> str:
     """Return the line that says what to do now: measure longer what is not resolved, else look into the fastest."""
+    from workbench.measure.job import TOGETHER
     from workbench.record import Verdict
 
     open_ = [row for row in run.comparisons if row.verdict is Verdict.UNRESOLVED and row.metric == "throughput"]
@@ -212,7 +219,8 @@ def next_step(run: Run) -> str:
     timed = {(row.kernel, row.variant) for row in run.results if (row.metric, row.statistic) == ("service_time", "p50")}
     own = [result for result in rates if (result.kernel, result.variant) in timed] or rates  # a peer has no percentiles
     fastest = max(own, key=lambda result: result.value)
-    return f"next: workbench profile cpu {fastest.kernel}/{fastest.variant} shows which lines spend the time"
+    name = fastest.variant.removesuffix(TOGETHER)
+    return f"next: workbench profile cpu {fastest.kernel}/{name} shows which lines spend the time"
 
 
 def _judged(run: Run, kernel: str) -> list[BudgetOutcome]:

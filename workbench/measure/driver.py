@@ -56,8 +56,8 @@ class Request:
 
     def setting(self, **changes: Any) -> dict[str, Any]:
         """Return the fields of a `workbench.measure.job.Setting`, with `changes`."""
-        names = "selectors modules paths workload input_file description parameters peers shards".split()
-        return {**{name: getattr(self, name) for name in names}, **changes}
+        names = ("selectors", "modules", "paths", "workload", "input_file", "description", "parameters", "peers")
+        return {**{name: getattr(self, name) for name in (*names, "shards")}, **changes}
 
 
 @dataclass

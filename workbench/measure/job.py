@@ -7,7 +7,6 @@ from pydantic import Field
 from workbench import record
 from workbench.errors import InputError
 
-
 TOGETHER = "+together"  # after the name of a variant that is measured on shards: all of them at once, a thread each
 
 

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from kernels.catalog import Instance, Kernel, Variant
+from kernels.catalog import Instance, Kernel, Parameter, Variant
 from kernels.crew import run_together
-
-TOGETHER = "+together"  # after the name of a variant: its shards all at once, a thread each
+from workbench.measure.job import TOGETHER
 
 
 def deal(events: np.ndarray, shards: int) -> list[np.ndarray]:
@@ -49,9 +48,16 @@ def shard(kernel: Kernel, variants: Sequence[Variant], shards: int) -> tuple[Ker
 
 
 def _sharded_kernel(kernel: Kernel, shards: int) -> Kernel:
+    def prepare(events: np.ndarray, parameters: Mapping[str, int]) -> tuple[Any, ...]:
+        if kernel.divide is not None and parameters.get("threads", 1) > 1:
+            raise ValueError(f"{kernel.name}: each shard has one thread: leave threads at 1, or take no shards")
+        return tuple(kernel.prepare(own, parameters) for own in deal(events, shards))
+
+    number = Parameter("shards", shards, shards, shards, "states that the symbols are dealt to")
     return dataclasses.replace(
         kernel,
-        prepare=lambda events, parameters: tuple(kernel.prepare(own, parameters) for own in deal(events, shards)),
+        parameters=(*kernel.parameters, number),
+        prepare=prepare,
         parameters_for=lambda events: _largest(kernel.parameters_for(own) for own in deal(events, shards)),
         output=lambda inputs, parameters: tuple(kernel.output(own, parameters) for own in inputs),
         length=lambda inputs: sum(map(kernel.length, inputs)),
@@ -88,7 +94,8 @@ class ShardedInstance(Instance):
     """The states of all shards, behind the face of one: reset, and what their probes recorded."""
 
     def __init__(self, variant: Variant, shards: Sequence[Instance]):
-        super().__init__(variant, shards[0].parameters, tuple(shard.state for shard in shards), shards[0].probe)
+        parameters = {**shards[0].parameters, "shards": len(shards)}
+        super().__init__(variant, parameters, tuple(shard.state for shard in shards), shards[0].probe)
         self.shards = shards
 
     def reset(self) -> None:
@@ -107,6 +114,7 @@ class ShardedVariant(Variant):
 
     def build(self, *, instrumented: bool = False, ns_per_tick: float = 1.0, **parameters: int) -> ShardedInstance:
         """Allocate a state for each shard. Raises ValueError and RuntimeError as the variant does."""
+        parameters.pop("shards", None)
         built = [
             self.base.build(instrumented=instrumented, ns_per_tick=ns_per_tick, **parameters) for _ in range(self.count)
         ]
