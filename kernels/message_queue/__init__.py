@@ -24,6 +24,7 @@ int64[n, words]: ``array.view(np.int64).reshape(len(array), -1)`` of any array o
 | `simd` | 1 to 1 | a batch by one vector copy and one store that tells of it |
 | `cells` | 1 to 1 | a number beside the record: a short message moves one line, for the shortest round trip |
 | `mpmc` | any threads | Vyukov's ring: a number in each slot tells whose turn it is |
+| `mpmc_batch` | any threads | a batch takes its run of slots by one swap; single records go as in `mpmc` |
 | `robust` | any threads | the slot names its holder, so that others can give back what a dead process held |
 | `peer_boost_spsc` | 1 to 1 | Boost's `spsc_queue`, in C++ |
 | `peer_mutex_deque` | any threads | `std::deque` behind `std::mutex`, in C++ |

@@ -22,6 +22,7 @@ SEVERAL = settings(
 )
 NO_PART = {
     "order_codec": {"baseline", "lock_free"},  # called from Python; a queue itself
+    "message_queue": {"mpmc_batch"},  # single records go as in mpmc
 }
 FUNCTIONS = {
     "signal": ("update",),
