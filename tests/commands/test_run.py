@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -139,3 +140,25 @@ def test_the_stages_of_an_operation_are_shown_with_what_they_may_spend():
         ("end to end", "", "90 ns", "", ""),
     ]
     assert stage_rows(results[2:], "v", judged) == []
+
+
+def test_shards_are_measured_one_after_the_other_and_together(toy):
+    events = np.load(toy[3])
+    events["symbol"] = np.arange(len(events)) % 4
+    np.save(toy[3], events)
+    result = invoke("toy/baseline", *toy, "--shards", "2")
+    assert result.exit_code == 0 and "baseline+together" in result.stdout
+    (run,) = open_store().runs("toy")
+    assert run.parameters["toy"]["shards"] == 2
+    rates = {row.variant for row in run.results if row.metric == "throughput"}
+    assert rates == {"baseline", "baseline+together"}
+    assert "+together" not in result.stdout.split("next: ")[1]  # what is proposed can be typed
+
+
+def test_shards_that_cannot_be_are_refused(toy):
+    with pytest.raises(InputError, match="has 1 symbol, and shard 1 gets none"):
+        invoke("toy/baseline", *toy, "--shards", "2")
+    with pytest.raises(InputError, match="ask for 1 or more"):
+        invoke("toy/baseline", *toy, "--shards", "0")
+    with pytest.raises(InputError, match="an open loop has one state"):
+        invoke("toy/baseline", *toy, "--shards", "2", "--rate", "1000")

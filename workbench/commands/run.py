@@ -214,7 +214,11 @@ def next_step(run: Run) -> str:
     open_ = [row for row in run.comparisons if row.verdict is Verdict.UNRESOLVED and row.metric == "throughput"]
     if open_:
         row = open_[0]
-        return f"next: workbench compare {row.a} {row.b} --seconds 30 measures longer what is not resolved"
+        shards = run.parameters.get(row.a.split("/")[0], {}).get("shards")
+        if shards is None:
+            return f"next: workbench compare {row.a} {row.b} --seconds 30 measures longer what is not resolved"
+        name = row.b.removesuffix(TOGETHER)
+        return f"next: workbench run {name} --shards {shards} --seconds 30 measures longer what is not resolved"
     rates = [result for result in run.results if result.metric == "throughput" and result.statistic == "mean"]
     timed = {(row.kernel, row.variant) for row in run.results if (row.metric, row.statistic) == ("service_time", "p50")}
     own = [result for result in rates if (result.kernel, result.variant) in timed] or rates  # a peer has no percentiles

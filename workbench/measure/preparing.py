@@ -166,5 +166,8 @@ def _parameters(setting: Setting, chosen: Iterable[Kernel], events: np.ndarray) 
     for kernel in kernels:
         own = {parameter.name for parameter in kernel.parameters}
         wanted = {name: value for name, value in setting.parameters.items() if name in own}
-        made[kernel.name] = {**kernel.parameters_for(events), **wanted}
+        try:
+            made[kernel.name] = {**kernel.parameters_for(events), **wanted}
+        except ValueError as error:
+            raise InputError(str(error)) from None
     return made
