@@ -93,7 +93,7 @@ def plant(folder: Path) -> None:
     """Let the gate and the bisection find a slow commit, and store what they said."""
     from proof.planted import find_planted
 
-    storage.append(folder, "planted", {**machine_of(fingerprint()), **find_planted(say)})
+    storage.append(folder, "planted", {**machine_of(fingerprint()), **find_planted(say, str(recording()))})
 
 
 def write_table(folder: Path, page: Path) -> None:
