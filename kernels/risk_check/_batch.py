@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from kernels.machine.bits import popcount
-from kernels.machine.hints import choose
+from kernels.machine.hints import choose, unlikely
+from kernels.machine.prefetch import prefetch_read, prefetch_write
 from kernels.machine.vector import absolute, bits, convert, load, mask_of, select, splat, store
 from kernels.messages import MAX_ORDER_SIZE, MAX_PRICE_TICKS
 from kernels.probe import count
@@ -55,6 +56,7 @@ from kernels.risk_check._rules import (
 BATCH = 64
 WIDE = 16  # requests at a time where 32 bits are enough: one AVX-512 register
 NONE = 0  # no reason yet
+FAR = 2**15  # accounts whose lines lie so far away that asking for all of a batch beforehand pays: 4 MiB
 
 
 @hot
@@ -155,12 +157,23 @@ def _killed_before_collar(state, orders, out, i):
 
 
 @hot
+def _ask_for_rows(state):
+    """Fetch the lines of the batch's accounts."""
+    for at in range(BATCH):
+        row = np.uint64(state.first[np.uint64(at + BATCH)])
+        prefetch_write(state.used, row)
+        prefetch_read(state.limits, row)
+
+
+@hot
 def pass_batch(state, orders, out, i, probe):
     """Work through the `BATCH` requests from `i` on."""
     for at in range(0, BATCH, WIDE):
         _first_checks(state, orders, i + at, at)
         _changes(state, orders, i + at, at)
         _changes(state, orders, i + at + LANES, at + LANES)
+    if unlikely(accounts_of(state) > FAR):
+        _ask_for_rows(state)
     time_ones, notional = time_lane(state), notional_lane(state)
     for at in range(BATCH):
         _pass(state, orders.action[np.uint64(i + at)], at, time_ones, notional)

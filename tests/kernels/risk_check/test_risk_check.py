@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kernels.messages import EVENT, MAX_ORDER_SIZE, MAX_PRICE_TICKS, Kind
 from kernels.risk_check import KERNEL
-from kernels.risk_check._batch import BATCH
+from kernels.risk_check._batch import BATCH, FAR
 from kernels.risk_check._orders import Orders, divide, make_orders
 from kernels.risk_check._rules import CLOSED, FILLED, MAX_TIME_NS, REASONS, RELEASE_BIT, Reason
 
@@ -269,6 +269,39 @@ def test_the_workload_releases_what_passed_and_nothing_else():
     assert sum(account.orders for account in reference.accounts) == np.sum(answers[~releases] == 0) - np.sum(
         (orders.action & CLOSED != 0) & releases
     )
+
+
+def test_simd_asks_ahead_for_the_lines_of_many_accounts():
+    parameters = {**SMALL, "accounts": FAR + 5}
+    orders = random_orders(3, 3 * BATCH, **SMALL)
+    orders.account[orders.account == 1] = FAR + 4
+    assert_equal(KERNEL.variants["simd"], orders, **parameters)
+
+
+def peer_equals_reference(orders, **parameters):
+    """Replay in the C++ peer; compare answers and counts; return the reference."""
+    peer = KERNEL.variants["peer_atomic"]
+    if peer.missing():
+        pytest.skip(peer.missing())
+    instance, reference = peer.build(**parameters), KERNEL.reference(**KERNEL.check_parameters(parameters))
+    wanted = reference.replay(orders)
+    for _ in range(2):
+        assert np.array_equal(peer.replay(instance, orders), wanted)
+        assert np.array_equal(instance.state.refused, reference.export_state()["refused"])
+        instance.reset()
+    return reference
+
+
+@given(orders=requests)
+@settings(max_examples=60)
+def test_the_peer_in_cpp_takes_requests_of_all_kinds(orders):
+    peer_equals_reference(orders, **SMALL)
+
+
+def test_the_peer_in_cpp_answers_as_the_reference():
+    parameters = {**SMALL, "accounts": 1, "interval_ns": 12, "open_orders": 9, "notional": 8000, "position": 60}
+    reference = peer_equals_reference(random_orders(1, 4000, **parameters), **parameters)
+    assert {Reason(reason) for reason in range(Reason.COLLAR, REASONS)} <= set(reference.refused)
 
 
 def test_threads_get_all_requests_once():
