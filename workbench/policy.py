@@ -58,9 +58,6 @@ that moves would be missed too often; at 0.05 one run in twenty would be repeate
 GATE_PHASES = 3
 """Measurements that a gate may take: first look, escalation, confirmation. Each gets this part of `CONTROL_ALPHA`."""
 
-CODE_LOOK_SECONDS = 0.02
-"""Time measured where only the machine code of both sides is wanted: the least that the driver can plan with."""
-
 INSTRUCTION_MARGIN = 0.01
 """Instruction counts of the same code and input are the same to the last digit; below 1 % a change costs no time that
 could be measured."""

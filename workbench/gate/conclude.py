@@ -9,20 +9,8 @@ from workbench import policy, record
 from workbench.errors import Exit, InputError
 from workbench.gate.budgets import Budget, judge_budgets
 from workbench.gate.evidence import CONTROL, Arms
+from workbench.gate.outcome import Outcome, worst_verdict
 from workbench.record import Verdict
-
-_WORST_FIRST = (
-    Verdict.ENVIRONMENT_INVALID,
-    Verdict.SLOWER,
-    Verdict.UNRESOLVED,
-    Verdict.FASTER,
-    Verdict.UNCHANGED,
-)
-_EXITS = {
-    Verdict.ENVIRONMENT_INVALID: Exit.INVALID,
-    Verdict.SLOWER: Exit.REGRESSION,
-    Verdict.UNRESOLVED: Exit.UNRESOLVED,
-}
 
 
 def conclude(
@@ -70,13 +58,12 @@ def worst_of(cells: Sequence[record.GateCell], controls: Sequence[record.GateCel
     """Return what all cells come to; a control that moved outweighs them all."""
     if any(control.flagged for control in controls):
         return Verdict.ENVIRONMENT_INVALID
-    found = {cell.verdict for cell in cells}
-    return next((verdict for verdict in _WORST_FIRST if verdict in found), Verdict.UNCHANGED)
+    return worst_verdict(cells) or Verdict.UNCHANGED
 
 
 def exit_code(gate: record.Gate, allow_unresolved: bool = False) -> Exit:
     """Return the exit code: 5 before 3 before 4, as everywhere."""
-    code = _EXITS.get(gate.verdict, Exit.FINE)
+    code = Outcome(headline="", verdict=gate.verdict).exit_code
     if code is not Exit.INVALID and missed_budgets(gate):
         return Exit.REGRESSION
     return Exit.FINE if code is Exit.UNRESOLVED and allow_unresolved else code

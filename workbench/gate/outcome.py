@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.errors import Exit, WorkbenchError, worst
 from workbench.files import write_text
-from workbench.record import Comparison, Verdict
+from workbench.record import Comparison, GateCell, Verdict
 
 FILE = "outcome.json"
 _EXITS = {
@@ -43,7 +43,7 @@ class Outcome(BaseModel):
         return Exit.FINE if self.verdict is None else _EXITS.get(self.verdict, Exit.FINE)
 
 
-def worst_verdict(comparisons: Sequence[Comparison]) -> Verdict | None:
+def worst_verdict(comparisons: Sequence[Comparison | GateCell]) -> Verdict | None:
     """Return the verdict that several comparisons come to, in the order of the exit codes; None without any."""
     found = {comparison.verdict for comparison in comparisons}
     return next((verdict for verdict in _WORST_FIRST if verdict in found), None)

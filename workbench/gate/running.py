@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from workbench import policy, record
-from workbench.errors import InputError
+from workbench.errors import InputError, WorkbenchError
 from workbench.gate.conclude import conclude
-from workbench.gate.evidence import CONTROL, Arms, Evidence, gather, same_code
+from workbench.gate.evidence import CONTROL, Arms, Evidence, gather
 from workbench.gate.instructions import Counts, instruction_cells
 from workbench.gate.judge import Screening, confirm, escalate, invalidate, judge_controls, screen
 from workbench.gate.margins import Margins
@@ -23,6 +23,7 @@ from workbench.measure.driver import Report, Request
 
 CONTROL_MODULE, CONTROL_VARIANT = "workbench.gate.control", f"{CONTROL}/baseline"
 MakeProgress = Callable[[], Any]  # a new workbench.measure.progress.Progress for each measurement
+Look = Callable[[Request, Sequence[Arm], Any], tuple[Sequence[Any], list[str]]]  # VariantCode of each, and notes
 Measure = Callable[[Request, Sequence[Arm], Any, Mapping[str, Any], int], Report]
 Count = Callable[[Request, Sequence[Arm], Sequence[str]], Counts]
 
@@ -65,9 +66,9 @@ class Gate:
     """One gate run. `run` blocks, and Ctrl-C ends it with nothing kept.
 
     `base` and `candidate` may be the same code, or run other variants under the request's names (`Arm.selectors`).
-    `measure` takes the request, the arms, a progress, the shares of the measurement before, by variant, and how many
-    replicates there were; it and `count` are `turns.measure_in_turns` and `instructions.count_instructions`, unless
-    others are given.
+    `look`, `measure` and `count` are `codes.codes_in_arms`, `turns.measure_in_turns` and
+    `instructions.count_instructions` unless others are given; `measure` takes the request, the arms, a progress, the
+    shares of the measurement before, by variant, and how many replicates there were.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Gate:
         options: Options,
         make_progress: MakeProgress,
         *,
+        look: Look | None = None,
         measure: Measure | None = None,
         count: Count | None = None,
     ):
@@ -89,7 +91,8 @@ class Gate:
         again = replace(base, label=label)
         self._arms = (base, again, candidate)
         self._labels = Arms(base.label, candidate.label, again.label)
-        self._measure_, self._count = measure or _measure_in_turns, count or _count_instructions
+        self._look = look or _codes_in_arms
+        self._measure, self._count = measure or _measure_in_turns, count or _count_instructions
         self._measured = _Measured()
 
     def run(self) -> GateResult:
@@ -104,7 +107,7 @@ class Gate:
             cells += instruction_cells(counts, self._labels, self._options.margins)
         runs = [self._run_of(report) for report in self._measured.reports]
         gate = conclude(
-            machine=self._machine,
+            machine=runs[0].machine if runs else self._machine(),
             mode="revisions",
             labels=self._labels,
             commits=self._options.commits,
@@ -120,25 +123,28 @@ class Gate:
         return GateResult(gate, runs)
 
     def _code_look(self) -> tuple[list[str], list[str]]:
-        """Return the variants that both sides have: those with changed machine code, and the others.
+        """Return the variants that both sides have: those with changed machine code, and the others. No peers.
 
-        A peer's code is not ours, and is not gated unless it was named.
+        Raises WorkbenchError for a variant that the candidate has broken.
         """
-        look = replace(self._request, replicates=1, seconds=policy.CODE_LOOK_SECONDS, memory=False)
-        report = self._measure_(look, self._sides, self._make_progress(), {}, 0)
-        self._machine = report.machine
-        self._measured.notes += report.notes
-        outcome = report.outcomes[0]
-        names = [f"{each.kernel}/{each.variant.partition('@')[0]}" for each in outcome.chosen]
-        peers = {name for name, each in zip(names, outcome.chosen, strict=True) if each.peer}
-        shared = [name for name in dict.fromkeys(names) if name not in peers or name in self._request.selectors]
-        if not shared:
-            raise InputError("only peers were found, and their code is not gated unless it is named: name a variant")
-        same = [name for name in shared if self._is_same(outcome.replicate, name)]
-        return [name for name in shared if name not in same], same
-
-    def _is_same(self, replicate: record.Replicate, name: str) -> bool:
-        return bool(same_code([replicate], f"{name}@{self._labels.base}", f"{name}@{self._labels.candidate}"))
+        codes, notes = self._look(self._request, self._sides, self._make_progress())
+        self._measured.notes += notes
+        changed: list[str] = []
+        same: list[str] = []
+        for code in codes:
+            if not code.everywhere:
+                here = next(arm.label for arm, own in zip(self._sides, code.codes, strict=True) if own is not None)
+                self._measured.notes.append(f"{code.name} is in {here} alone: there is nothing to compare it with")
+            elif code.failures[1] and not code.failures[0]:
+                raise WorkbenchError(f"{code.name} is broken in {self._labels.candidate}: {code.failures[1]}")
+            elif code.failures[0]:
+                self._measured.notes.append(f"{code.name} has no machine code in {self._labels.base}: left out")
+            else:
+                (same if code.same else changed).append(code.name)
+        if not changed and not same:
+            told = "".join(f"; {note}" for note in self._measured.notes)
+            raise InputError(f"{self._labels.base} and {self._labels.candidate} share nothing to gate{told}")
+        return changed, same
 
     def _time(self, names: Sequence[str]) -> list[record.GateCell]:
         """Measure up to three times, and return the final cells."""
@@ -175,7 +181,7 @@ class Gate:
         before = self._measured.reports
         plans = before[0].outcomes[0].shares if before else {}
         done = sum(len(each.outcomes) for each in before)
-        report = self._measure_(request, arms, self._make_progress(), plans, done)
+        report = self._measure(request, arms, self._make_progress(), plans, done)
         self._measured.reports.append(report)
         self._measured.notes += [note for note in report.notes if note not in self._measured.notes]
         found = gather([each.replicate for each in report.outcomes], self._labels, self._options.margins)
@@ -189,6 +195,11 @@ class Gate:
         runs = dict(zip(self._request.selectors, arm.selectors or self._request.selectors, strict=True))
         return replace(arm, selectors=(*(runs[name] for name in names), CONTROL_VARIANT))
 
+    def _machine(self) -> record.Machine:
+        from workbench.measure.machine import fingerprint
+
+        return fingerprint()
+
     def _run_of(self, report: Report) -> record.Run:
         from workbench.measure.runs import build_run
 
@@ -197,6 +208,12 @@ class Gate:
         return build_run(
             report, [(f"{name}@{self._labels.base}", f"{name}@{label}") for name in names for label in others]
         )
+
+
+def _codes_in_arms(request: Request, arms: Sequence[Arm], progress: Any) -> tuple[Sequence[Any], list[str]]:
+    from workbench.measure.codes import codes_in_arms
+
+    return codes_in_arms(request, arms, progress)
 
 
 def _measure_in_turns(
