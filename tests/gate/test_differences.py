@@ -72,7 +72,7 @@ def test_no_code_change_is_said_with_what_did():
     first, *lines = no_code_change(then, moved)
     assert first.startswith("no code change: order_book/") and "order_book/ladder" in first
     assert "  linux: 6.12.0 -> 6.99.0" in lines
-    other = then.workload.model_copy(update={"sha256": "0" * 64, "name": "evening"})
+    other = then.workload.model_copy(update={"sha256": "1" * 64, "name": "evening"})
     assert any("evening" in line for line in no_code_change(then, moved.model_copy(update={"workload": other})))
     (replicate, *_) = now.replicates
     hashes = dict.fromkeys(replicate.code_hash, "other")

@@ -116,11 +116,13 @@ def worktree(repository: Path, revision: Revision | str) -> Iterator[Path]:
     except OSError as error:
         raise WorkbenchError(f"{folder} cannot be made ({error.strerror}): set WORKBENCH_CACHE to a folder") from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_SH)  # several may read it, this process twice too
         if not _is_intact(repository, folder):
-            _write(repository, revision, folder)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not _is_intact(repository, folder):  # still, after the wait for who made it meanwhile
+                _write(repository, revision, folder)
+            fcntl.flock(handle, fcntl.LOCK_SH)
         os.utime(handle)
-        fcntl.flock(handle, fcntl.LOCK_SH)
         _remove_stale(shelf)
         yield folder
         os.utime(handle)
