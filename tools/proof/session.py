@@ -16,7 +16,7 @@ from workbench.files import cache_folder, write_text
 from workbench.measure.machine import fingerprint
 from workbench.measure.progress import Silent
 
-EVENTS = 4_096  # operations of one replay: with two runs a block, 8,192 latencies, which p99.9 needs 3,688 of
+EVENTS = 8_192  # operations of one replay: with two runs a block, 16,384 latencies, of which p99.9 needs 3,688
 SEED = 20_261_123
 
 Make = Callable[..., Any]

@@ -29,7 +29,7 @@ HEAD = """# How far the gate can be trusted
 
 Written by `tools/prove_gate.py --table` from the trials in `docs/proof/`; do not edit. A trial is one whole gate run
 in fresh processes: first look, second look where something is open, confirmation where something is flagged. Its
-subject is a kernel of about 1 us an operation (`tools/proof/dosed_kernel`), 3 % of whose operations take three times as
+subject is a kernel of about 0.5 us an operation (`tools/proof/dosed_kernel`), 3 % of whose operations take three times as
 long; its variants do a known share of extra work. Bounds are one-sided, 95 %, by Clopper and Pearson.
 """
 

@@ -27,7 +27,7 @@ from workbench.measure.turns import Arm, measure_in_turns
 from workbench.record import GateCell, Machine, Replicate
 
 SCHEMA = "workbench/gate-proof/1"
-SECONDS_PER_ARM = 1.0  # over six processes: half of what a gate spends by default on each of its three arms
+SECONDS_PER_ARM = 2.0  # over six processes: what a gate spends by default on each of its three arms
 
 Measure = Callable[..., Report]
 

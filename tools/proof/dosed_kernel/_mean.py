@@ -11,7 +11,7 @@ from kernels import probe as instrument
 from kernels._jit import kernel_jit
 from kernels.machine.hints import opaque
 
-WINDOW = 400  # rounds of an ordinary call: about 1 us, a hundred times the step of the clock
+WINDOW = 200  # rounds of an ordinary call: about 0.5 us, fifty times the step of the clock
 LONG = 3 * WINDOW  # rounds of a long call: the tail that the kernel has by nature
 LONG_SHARE_PPM = 30_000  # 3 % of the calls are long: p99 and p99.9 both lie among them
 STALL = 10 * WINDOW  # rounds of a call that is stalled
