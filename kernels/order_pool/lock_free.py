@@ -1,4 +1,7 @@
-"""One stack of free slots for all threads, without a lock: a take or a return is one exchange of the top."""
+"""One stack of free slots for all threads, without a lock: a take or a return is one exchange of the top.
+
+A thread that loses an exchange steps back for some pauses, so that the other does several in a row on its own cache.
+"""
 
 from __future__ import annotations
 
