@@ -65,6 +65,14 @@ def test_the_same_machine_code_is_never_slower(store):
     assert found.verdict is Verdict.ENVIRONMENT_INVALID and found.reason.startswith("no code change")
 
 
+def test_what_else_changed_is_told_where_the_code_did_not(store):
+    faster = a_run(seed=2, code="old")
+    store.add(faster.model_copy(update={"machine": factory.machine(governor="powersave")}))
+    notes = judge(store).notes
+    assert any(note.startswith("no code change: order_book/") for note in notes)
+    assert any("governor" in note and "powersave" in note for note in notes)
+
+
 def test_a_comparison_of_revisions_is_not_the_newest_run(store):
     store.add(a_run(seed=2))
     later = factory.run("order_book", {"ladder@main": 40.0, "ladder@HEAD": 80.0}, seed=30)

@@ -14,6 +14,7 @@ from workbench import policy
 from workbench.errors import InputError
 from workbench.gate.baseline import judged_against
 from workbench.gate.conclude import conclude
+from workbench.gate.differences import no_code_change
 from workbench.gate.evidence import Arms
 from workbench.gate.judge import NO_CODE_CHANGE
 from workbench.gate.margins import Margins
@@ -42,6 +43,7 @@ def gate_newest(
     chosen = name or _only_name(store, hardware_key)
     wanted = list(kernels) or _kernels_of(store, chosen, hardware_key)
     runs: dict[str, Run] = {}
+    notes = ["the two sides were measured at different times: there is no control, and nothing is confirmed"]
     found: list[tuple[Comparison, float]] = []
     for kernel in wanted:
         baseline = store.baseline(chosen, kernel, hardware_key)
@@ -55,7 +57,9 @@ def gate_newest(
             raise InputError(
                 f"{kernel} was not measured since baseline {chosen!r} was saved: `workbench run {kernel}` measures it"
             )
-        runs[newest.record_id] = newest
+        if newest.record_id not in runs:
+            runs[newest.record_id] = newest
+            notes += no_code_change(baseline, newest)
         rows = judged_against(newest, baseline, chosen, STATISTICS, margins)
         found += [(row, p_value) for row, p_value in rows if row.b.split("/")[0] == kernel]
     flagged = findings([p_value for _, p_value in found], policy.FALSE_DISCOVERY)
@@ -71,7 +75,7 @@ def gate_newest(
         budgets=budgets,
         budgets_block=budgets_block,
         runs=last,
-        notes=["the two sides were measured at different times, so that no control and no confirmation is possible"],
+        notes=notes,
         duration_s=time.monotonic() - began,
     )
 
