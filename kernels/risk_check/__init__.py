@@ -27,6 +27,8 @@ change nothing. The number of accounts is fixed when the state is built; nothing
 | `simd` | an account's limits are the lanes of a vector; orders and releases without a branch; for one thread |
 | `combined` | the lanes of `simd` under a lock as that of `aligned`; for any thread |
 
+`peer_atomic` is what is often written in C++: a struct on lines of its own for each account behind a spin lock.
+
 `check(state, account, side, price_ticks, size, reference_ticks, timestamp_ns)`, `release(state, account, side,
 price_ticks, size, filled, closed)`, `exposure(state, account)` and `kill(state, account, on)` of a variant's module are
 its single operations, for compiled callers and for Python.

@@ -6,8 +6,8 @@ one after the other, so that those of one account see each other exactly as in t
 written, 64 at a time (`_batch`). Single requests, and the rest that is no whole batch, go one by one through the same
 lanes. For one thread: there is no lock and no atomic.
 
-With one lane for an order instead, each limit of 8 orders would have to be gathered: ten gathers, four scatters, and a
-search for orders of one account.
+With one lane for an order instead, eleven gathers and five scatters take longer than eight orders one after the other,
+and most groups of eight have two orders of one account (decision 0016).
 """
 
 from __future__ import annotations
