@@ -7,6 +7,7 @@ from pathlib import Path
 
 import factory
 import pytest
+import scipy.special  # noqa: F401  (the judges import it when they need it, which inside a run of pytest would be twice)
 
 from workbench import record
 from workbench.measure.driver import Report
@@ -290,7 +291,7 @@ def test_xdist_workers_hand_their_lines_to_the_summary(pytester, monkeypatch, tm
         "module.Measurement = Faked\n"
     )
     pytester.makepyfile(test_one=AGAINST_OLD, test_two=AGAINST_OLD)
-    result = pytester.runpytest_subprocess("-n", "2", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess("-n", "1", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines_random(["UNCHANGED *test_one.py::test_it*", "UNCHANGED *test_two.py::test_it*"])
 

@@ -253,8 +253,9 @@ def _equal(a: Any, b: Any, tolerance: float) -> bool:
         except (TypeError, ValueError):
             return False
     try:
-        return bool(a == b) or type(a).__eq__ is object.__eq__  # type: ignore[comparison-overlap]  # objects that cannot be compared are not compared
-    except Exception:
+        by_identity = any("__eq__" in vars(kind) for kind in type(a).__mro__[:-1]) is False and a is not None
+        return bool(a == b) or (by_identity and type(a) is type(b))  # what has no idea of equality is not compared
+    except Exception:  # nor is what refuses
         return True
 
 

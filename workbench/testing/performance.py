@@ -11,7 +11,7 @@ import contextlib
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,8 +21,8 @@ import pytest
 from workbench import policy, record
 from workbench.errors import InputError, WorkbenchError
 from workbench.gate.baseline import compare_with_baseline
-from workbench.measure.driver import Measurement, Report
-from workbench.measure.function_name import short_name
+from workbench.measure.driver import Measurement, Report, Request
+from workbench.measure.function_name import name_function, short_name
 from workbench.measure.functions import Examined, arguments_of, examine, request
 from workbench.measure.machine import fingerprint
 from workbench.measure.results import compare
@@ -62,6 +62,8 @@ class Performance:
             name = short_name(function)
             given = arguments_of(arguments, setup)
             examined = examine(self._next_kernel(), {name: function}, given)
+            if self._settings.against is not None:
+                return self._against_revision(examined, name, given, setup)
             return self._against_baseline(examined, name, given, setup)
 
     def compare(
@@ -101,6 +103,25 @@ class Performance:
         run, row = self._confirmed(once)
         return self._conclude(f"{b} against {a}", row, run.record_id, examined.notes)
 
+    def _against_revision(
+        self, examined: Examined, name: str, arguments: Sequence[Any], setup: Setup
+    ) -> record.Comparison | None:
+        from workbench.testing.revision import measure_against
+
+        revision = self._settings.against or ""
+        found = name_function(examined.functions[name], self._module)
+
+        def once() -> tuple[record.Run, record.Comparison]:
+            with self._request(examined, arguments, setup, any_file=True) as wanted:
+                report, *labels = measure_against(wanted, found, revision, _Telling(self._tell))
+            run = build_run(report, [])
+            then, now = (f"{examined.kernel}/{name}@{label}" for label in labels)
+            rows = [_without_change(row, run) for row in compare(run.replicates, then, now, margins=self._margins())]
+            return run.model_copy(update={"comparisons": rows, "notes": [*run.notes, *examined.notes]}), _mean(rows)
+
+        run, row = self._confirmed(once)
+        return self._conclude(f"{name} against {revision}", row, run.record_id, examined.notes)
+
     def _against_baseline(
         self, examined: Examined, name: str, arguments: Sequence[Any], setup: Setup
     ) -> record.Comparison | None:
@@ -118,9 +139,7 @@ class Performance:
         since = f"its baseline of {baseline.created:%Y-%m-%d %H:%M}"
         title = f"{name} against {since}"
         if baseline.workload.sha256 != examined.workload.sha256:
-            why = (
-                "its arguments are other ones than the baseline's: make them the same each time, or --performance-save"
-            )
+            why = "its arguments are not the baseline's: make the same ones each time, or give --performance-save"
             self._finish(Line(self._test, title, Verdict.UNRESOLVED.value, "", why))
             return None
         if _hash_of(baseline, f"{examined.kernel}/{name}") == examined.code_hash.get(name, "") != "":
@@ -139,18 +158,16 @@ class Performance:
         run, row = self._confirmed(once)
         return self._conclude(title, row, run.record_id, examined.notes)
 
-    def _measure(
-        self,
-        examined: Examined,
-        arguments: Sequence[Any],
-        setup: Setup,
-        *,
-        yardstick: bool = False,
-        settings: Mapping[str, int] | None = None,
-    ) -> Report:
+    def _measure(self, examined: Examined, arguments: Sequence[Any], setup: Setup, **options: Any) -> Report:
         """Time what was examined in fresh processes. Waits for its turn where another timing job runs, and says so."""
+        with self._request(examined, arguments, setup, **options) as wanted:
+            return Measurement(wanted, _Telling(self._tell)).run()
+
+    @contextlib.contextmanager
+    def _request(self, examined: Examined, arguments: Sequence[Any], setup: Setup, **options: Any) -> Iterator[Request]:
+        """Give a request for what was examined, whose files exist inside the block. `options` are `request`'s."""
         with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
-            wanted = request(
+            yield request(
                 examined,
                 Path(folder),
                 arguments=arguments,
@@ -159,10 +176,8 @@ class Performance:
                 paths=[path for path in sys.path if path],
                 replicates=self._settings.replicates or policy.REPLICATES,
                 seconds=self._settings.seconds or policy.SECONDS,
-                settings=settings,
-                yardstick=yardstick,
+                **options,
             )
-            return Measurement(wanted, _Telling(self._tell)).run()
 
     def _confirmed(
         self, once: Callable[[], tuple[record.Run, record.Comparison]]
