@@ -4,8 +4,9 @@
 Trials are stored below docs/proof, by machine, one line each; a run that is stopped loses the trial under way and
 nothing else, and the next run goes on. Nothing else should run on the machine meanwhile, except with --noisy.
 
+\b
     tools/prove_gate.py --trials 60                    all arms, until 60 such trials are stored
-    tools/prove_gate.py --trials 299 --arms same       identical code alone, which takes a fifth of the time
+    tools/prove_gate.py --trials 299 --arms same       identical code alone, which takes far less time
     tools/prove_gate.py --noisy 20                     the same judgement on a machine that is deliberately loaded
     tools/prove_gate.py --doses --omission 10 --planted
     tools/prove_gate.py --table                        write docs/gate-proof.md anew
@@ -35,7 +36,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "gate-proof.md"
 @click.option(
     "--arms", default="all", show_default=True, help="all, or candidates with commas: " + ", ".join(CANDIDATES)
 )
-@click.option("--noisy", default=0, metavar="N", help="Go on until N trials on a loaded machine are stored here.")
+@click.option("--noisy", default=0, metavar="N", help="The same on a machine that is loaded; all: same and dose_5.")
 @click.option("--doses", is_flag=True, help="Count the instructions of every variant with callgrind.")
 @click.option("--omission", default=0, metavar="N", help="Inject a pause under an open loop, N times.")
 @click.option("--planted", is_flag=True, help="Plant a slow commit in a repository, and let gate and bisect find it.")
@@ -65,7 +66,7 @@ def main(
     if trials:
         session.run_trials(folder, "trials", chosen, trials, deadline)
     if noisy:
-        session.run_trials(folder, "noisy", (SAME, "dose_5"), noisy, deadline)
+        session.run_trials(folder, "noisy", (SAME, "dose_5") if arms == "all" else chosen, noisy, deadline)
     if doses:
         session.count_doses(folder)
     if omission:

@@ -13,15 +13,15 @@ def make_record():
     from proof import logs
     from proof.arms import AGAIN, BASE, CANDIDATES, STATISTICS
 
-    def make(labels=("same",), *, shift=None, verdicts=None, seed=0, key="machine", processes=6):
+    def make(labels=("same",), *, shift=None, verdicts=None, seed=0, key="machine", processes=6, blocks=4):
         draw = np.random.default_rng(seed)
 
         def arm(label):
             moved = (shift or {}).get(label, 0.0)
             found = {}
-            for name, blocks in [*((statistic, 4) for statistic in STATISTICS), ("runs", 8)]:
+            for name, count in [*((statistic, blocks) for statistic in STATISTICS), ("runs", 2 * blocks)]:
                 process = draw.normal(0, 0.002, processes)
-                values = [6.9 + moved + level + draw.normal(0, 0.003, blocks) for level in process]
+                values = [6.9 + moved + level + draw.normal(0, 0.003, count) for level in process]
                 found[name] = logs.pack(values)
             return found
 

@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
-from proof import session, storage
+from proof import logs, session, storage
+from proof.arms import AGAIN, BASE, CANDIDATES, STATISTICS
 
+from workbench import policy
 from workbench.measure.machine import fingerprint
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -101,8 +103,8 @@ def test_a_torn_line_is_passed_over_and_ended(tmp_path, make_record):
 
 
 def test_sixty_trials_of_all_arms_stay_small(make_record):
-    from proof.arms import CANDIDATES
-
-    record = make_record(tuple(CANDIDATES))
+    record = make_record(tuple(CANDIDATES), blocks=policy.BLOCKS_PER_REPLICATE)
+    later = {label: {each: logs.pack([[6.9]] * 9) for each in STATISTICS} for label in (BASE, AGAIN, *CANDIDATES)}
+    record["phases"] += 2 * [{"what": "confirmation", "replicates": 9, "seconds": 60.0, "logs": later}]
     text = json.dumps(record, separators=(",", ":"))
     assert 60 * len(text) < 3_000_000

@@ -31,7 +31,7 @@ def test_none_of_299_is_at_most_one_in_a_hundred():
     assert tally.Share(0, 0).upper == 1
 
 
-def test_logarithms_come_back_to_a_thousandth_of_a_percent(make_record):
+def test_logarithms_come_back_to_a_hundredth_of_a_percent():
     groups = [[6.90776, 6.91], [6.5, 7.123456]]
     back = logs.unpack(logs.pack(groups))
     for before, after in zip(groups, back, strict=True):

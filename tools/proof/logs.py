@@ -1,4 +1,4 @@
-"""The logarithms of a trial, small enough to keep: whole numbers of hundred-thousandths, against one origin."""
+"""The logarithms of a trial, small enough to keep: whole numbers of ten-thousandths, against one origin."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from proof.arms import STATISTICS, SUBJECT
 from workbench.measure.results import log_values, sides_of, statistic_of
 from workbench.record import Replicate
+from workbench.stats.median import median
 
-UNIT = 1e-5  # a thousandth of a percent: far below what a block's statistic is worth
+UNIT = 1e-4  # a hundredth of a percent: far below what a block's statistic is worth
 
 Packed = dict[str, Any]  # {"origin": number, "steps": [[...], ...]}: one list for each process
 
@@ -27,18 +28,22 @@ def unpack(packed: Mapping[str, Any]) -> list[list[float]]:
     return [[(packed["origin"] + step) * UNIT for step in group] for group in packed["steps"]]
 
 
-def collect(replicates: Sequence[Replicate], labels: Sequence[str]) -> dict[str, dict[str, Packed]]:
-    """Return by arm the logarithm of each block's statistics, and under ``runs`` that of each timed run's mean."""
+def collect(replicates: Sequence[Replicate], labels: Sequence[str], *, whole: bool) -> dict[str, dict[str, Packed]]:
+    """Return by arm the logarithm of each block's statistics, and under ``runs`` that of each timed run's mean.
+
+    Without `whole` there are no runs, and one number a process, the median of its blocks: a quarter of a trial's size.
+    """
     step_ns = max(replicate.clock.step_ns for replicate in replicates)
     found: dict[str, dict[str, Packed]] = {}
     for label in labels:
         name = f"{SUBJECT}@{label}"
-        metrics = {each: "throughput" if each == "mean" else "service_time" for each in STATISTICS}
-        found[label] = {
-            each: pack(log_values(replicates, name, statistic_of(metric, each, step_ns)))
-            for each, metric in metrics.items()
-        }
-        found[label]["runs"] = pack([_runs(replicate, name) for replicate in replicates])
+        found[label] = {}
+        for each in STATISTICS:
+            metric = "throughput" if each == "mean" else "service_time"
+            groups = log_values(replicates, name, statistic_of(metric, each, step_ns))
+            found[label][each] = pack(groups if whole else [[median(group)] for group in groups])
+        if whole:
+            found[label]["runs"] = pack([_runs(replicate, name) for replicate in replicates])
     return found
 
 

@@ -113,7 +113,7 @@ class Trial:
         self.report = self.report or report
         found = [outcome.replicate for outcome in report.outcomes]
         phase = {"what": what, "replicates": replicates, "seconds": round(time.monotonic() - began, 2)}
-        self.phases.append({**phase, "logs": logs.collect(found, labels)})
+        self.phases.append({**phase, "logs": logs.collect(found, labels, whole=not self.phases)})
         return found
 
     def _record(
