@@ -52,10 +52,16 @@ struct alignas(64) Account {
   std::int64_t worst(int side) const { return side == 0 ? position + open[0] : open[1] - position; }
 };
 
+void wait_a_little() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
 class Guard {
  public:
   explicit Guard(Account& account) : account_(account) {
-    while (account_.busy.test_and_set(std::memory_order_acquire)) __builtin_ia32_pause();
+    while (account_.busy.test_and_set(std::memory_order_acquire)) wait_a_little();
   }
   ~Guard() { account_.busy.clear(std::memory_order_release); }
   Guard(const Guard&) = delete;
