@@ -21,10 +21,10 @@ from proof.trial import SCHEMA
 from workbench.errors import WorkbenchError
 
 NAME = "quoting"
-ORDINARY = "        own = rounds\n"
-SLOW = "        own = rounds + rounds // 20\n"
+ROUNDS = "opaque(rounds), opaque(long_rounds), "
+SLOW = "opaque(rounds + rounds // 20), opaque(long_rounds + long_rounds // 20), "
 STORY = (
-    "A temporary repository holds the kernel and five commits after the first; the third of them makes every ordinary "
+    "A temporary repository holds the kernel and five commits after the first; the third of them makes every "
     "call do 5 % more rounds, in the function `mean_each`. The second changes its machine code at no cost; the others "
     "leave it as it is."
 )
@@ -67,7 +67,7 @@ def make_repository(folder: Path) -> list[str]:
         ("The window of recent prices, and their mean", base, "", ""),
         ("The ring is described", mean, "float64[RECENT]", "float64[RECENT], the newest last"),
         ("A replay ends where its items end", mean, "return max(items.shape[0], begin)", "return items.shape[0]"),
-        ("The mean reaches a little further back", mean, ORDINARY, SLOW),
+        ("The mean reaches a little further back", mean, ROUNDS, SLOW),
         ("The idea is told in other words", base, "as many rounds as the window has", "a round for each price"),
         ("The decay is given in other words", mean, "DECAY = 1 / 64", "DECAY = 0.5**6"),
     ]
