@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -39,16 +40,22 @@ LEAST_SIDE = 5
 LEVELS = 8
 """Levels of the ranks while searching: the area between two distribution functions is then known well enough."""
 
+CONFIRMING_NIGHTS = 256
+"""Nights on each side that confirm a step: one that cannot be seen among so many is smaller than any margin."""
+
 FINE_LEVELS = 64
 """Levels of the ranks while placing a step to the night."""
 
 DRAWS = 4_999
 """Permutations of the longest test: no p-value is below 1 / 5,000."""
 
-_STAGES = (99, 900, 4_000, 15_000)
+_STAGES = (99, 100, 800, 4_000, 15_000)
+_INNER_DRAWS = 199  # of the searches within parts: what they find is confirmed with more
+_CONFIRMING_DRAWS = 999
+_INNER_LENGTHS = 16  # parts have any length: permutations for each would take most of the time
 _HOPELESS = 0.1  # a test is given up when its p-value is above this after the first stage
 _EPIDEMIC_FROM = 3 * LEAST_SIDE
-_CHUNK = 250  # permutations at a time: what they need stays in the cache of the CPU
+_CHUNK = 500  # permutations at a time: what they need stays in the cache of the CPU
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ def find_changes(
     """Return the changes of level in `values`, in order, and the p-value of "there is none".
 
     `values` are finite, one a night, in order of time. `alpha` holds for each search: a series without a change shows
-    one with this probability at most. `draws` bounds the permutations of the first search, the others take 999. The
+    one with this probability at most. `draws` bounds the permutations of the first search, the others take fewer. The
     p-value returned is that of the first search, for a correction over several series. Raises ValueError for a value
     that is not finite. With fewer than ten nights there is nothing to search: ``([], 1.0)``.
     """
@@ -87,25 +94,27 @@ def find_changes(
     cuts, waiting = set(first.cuts), _parts(0, len(data), first.cuts)
     while waiting:
         start, end = waiting.pop()
-        found = search(data[start:end], min(draws, 999), seed)
+        found = search(data[start:end], min(draws, _INNER_DRAWS), seed, lengths=_INNER_LENGTHS)
         if found.p <= alpha:
             inner = tuple(start + cut for cut in found.cuts)
             cuts.update(inner)
             waiting += _parts(start, end, inner)
-    kept = _confirmed(data, sorted(cuts), alpha, min(draws, 999), seed)
+    kept = _confirmed(data, sorted(cuts), alpha, min(draws, _CONFIRMING_DRAWS), seed)
     return _with_sizes(data, kept), first.p
 
 
-def search(data: Floats, draws: int = DRAWS, seed: int = 1, *, epidemic: bool = True) -> Search:
-    """Return the best cuts of `data` and the p-value of the whole search; no cuts and 1.0 below ten nights.
+def search(data: Floats, draws: int = DRAWS, seed: int = 1, *, epidemic: bool = True, lengths: int = 64) -> Search:
+    """Return the best cuts of `data` and the p-value of the whole search.
 
-    With `epidemic` a stretch that stands out is looked for too. A long series is tested without at most its oldest
-    1.6 %, so that its length is one for which permutations are already there.
+    No cuts and 1.0 below ten nights, and where all values are alike.
+
+    With `epidemic` a stretch that stands out is looked for too. From 128 nights on the oldest are left out, at most one
+    in `lengths`, so that there are so few lengths that their permutations are often there already.
     """
     count = len(data)
-    if count < 2 * LEAST_SIDE:
+    if count < 2 * LEAST_SIDE or data.min() == data.max():
         return Search((), 1.0)
-    skipped = count % (count // 64) if count >= 128 else 0
+    skipped = count % (count // lengths) if count >= 128 else 0
     tested = data[skipped:]
     count -= skipped
     both = epidemic and count >= _EPIDEMIC_FROM
@@ -161,7 +170,8 @@ def _parts(start: int, end: int, cuts: Sequence[int]) -> list[tuple[int, int]]:
 
 def _levels(data: Floats, levels: int, seed: int) -> Integers:
     """Return each value's level, 0 .. `levels` - 1, all of equal size; what an edge cuts apart falls by lot."""
-    mixed = np.random.default_rng([seed, len(data)]).permutation(len(data))
+    lots = [seed, zlib.crc32(data.tobytes())]  # lots of its own for each series: bad luck must not be that of all
+    mixed = np.random.default_rng(lots).permutation(len(data))
     order = mixed[np.argsort(data[mixed])]  # equal values lie in the order of the lots, or in one that it decides
     codes = np.empty(len(data), dtype=np.int64)
     codes[order] = np.arange(len(data)) * levels // len(data)
@@ -197,36 +207,45 @@ def _energies(tables: Integers, places: Integers, count: int) -> tuple[Floats, F
     return splits, apart * (allowed * count / (length * (count - length) * levels))
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=1024)
 def _null(count: int, stage: int, seed: int) -> tuple[Floats, Floats]:
-    """Return the largest statistic of a split and of a stretch in each permutation of one stage.
-
-    A permutation of the nights is a table of counts with fixed margins; its rows are drawn one after the other, each
-    entry hypergeometric given what is left.
-    """
+    """Return the largest statistic of a split and of a stretch in each permutation of one stage."""
     rng = np.random.default_rng([seed, count, stage])
     places = candidate_places(count)
-    sizes = np.diff(places, prepend=0)
-    most = _STAGES[stage]
-    splits, stretches = np.empty(most), np.empty(most)
-    for begin in range(0, most, _CHUNK):
-        end = min(most, begin + _CHUNK)
-        left = np.tile(_sizes(count, LEVELS), (end - begin, 1))
-        tables = np.empty((end - begin, len(places), LEVELS), dtype=np.int64)
-        for row, size in enumerate(sizes):
-            wanted = np.full(end - begin, size)
-            others = left.sum(axis=1)
-            for level in range(LEVELS - 1):
-                others -= left[:, level]
-                drawn = rng.hypergeometric(left[:, level], others, wanted)
-                tables[:, row, level] = drawn
-                wanted -= drawn
-            tables[:, row, -1] = wanted
-            left -= tables[:, row]
-        for_splits, for_stretches = _energies(tables.cumsum(axis=1), places, count)
-        splits[begin:end] = for_splits.max(axis=1)
-        stretches[begin:end] = for_stretches.max(axis=(1, 2))
-    return splits, stretches
+    sizes = np.diff(places, prepend=0, append=count)
+    parts = []
+    for begin in range(0, _STAGES[stage], _CHUNK):
+        number = min(_CHUNK, _STAGES[stage] - begin)
+        tables = _random_tables(sizes, _sizes(count, LEVELS), number, rng)[:, :-1]
+        splits, stretches = _energies(tables.cumsum(axis=1), places, count)
+        parts.append((splits.max(axis=1), stretches.max(axis=(1, 2))))
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def _random_tables(rows: Integers, columns: Integers, number: int, rng: np.random.Generator) -> Integers:
+    """Return `number` random tables of counts with these sums, (number, rows, columns), as permutations give them.
+
+    The table of all is split into the tables of two halves of the rows, and so on: each entry of one half is
+    hypergeometric, given what those before it have left. All tables and all halves of one depth are drawn at once.
+    """
+    depth = max(1, int(len(rows) - 1).bit_length())
+    padded = np.zeros(2**depth, dtype=np.int64)
+    padded[: len(rows)] = rows
+    tables = np.tile(columns, (number, 1, 1))
+    for halvings in range(1, depth + 1):
+        sizes = padded.reshape(2**halvings, -1).sum(axis=1)
+        missing = np.tile(sizes[::2], (number, 1))
+        others = tables.sum(axis=2)
+        halves = np.empty((number, 2**halvings, len(columns)), dtype=np.int64)
+        for column in range(len(columns) - 1):
+            others -= tables[:, :, column]
+            drawn = rng.hypergeometric(tables[:, :, column], others, missing)
+            halves[:, ::2, column] = drawn
+            missing -= drawn
+        halves[:, ::2, -1] = missing
+        halves[:, 1::2] = tables - halves[:, ::2]
+        tables = halves
+    return tables[:, : len(rows)]
 
 
 def _p_value(
@@ -238,29 +257,33 @@ def _p_value(
     permutations: exact. A test ends at the first stage that finds it hopeless (after Besag, Clifford 1991); what is
     then returned misses no bound: it is at most `a` only where a whole stage said so.
     """
-    null_splits, null_stretches = np.empty(0), np.empty(0)
+    slack = 1 - 1e-9  # equal statistics may differ in their last bit
     p = p_stretch = p_split = 1.0
     for stage in range(len(_STAGES)):
-        more = _null(count, stage, seed)
-        null_splits, null_stretches = np.append(null_splits, more[0]), np.append(null_stretches, more[1])
-        total = len(null_splits) + 1
-        slack = 1 - 1e-9  # equal statistics may differ in their last bit
-        p_split = p = (1 + int((null_splits >= observed[0] * slack).sum())) / total
+        splits, stretches, rank_splits, rank_stretches = _pooled(count, stage, seed)
+        total = len(splits) + 1
+        p_split = p = (1 + int((splits >= observed[0] * slack).sum())) / total
         if both:
-            p_stretch = (1 + int((null_stretches >= observed[1] * slack).sum())) / total
-            smallest = np.minimum(_ranks(null_splits, observed[0]), _ranks(null_stretches, observed[1]))
-            best = min(p_split, p_stretch) * total
-            p = (1 + int((smallest <= best).sum())) / total
-        if total > draws or (p > _HOPELESS if stage == 0 else p > 10 / total):
+            p_stretch = (1 + int((stretches >= observed[1] * slack).sum())) / total
+            of_split = rank_splits + (observed[0] >= splits * slack)
+            of_stretch = rank_stretches + (observed[1] >= stretches * slack)
+            best = min(p_split, p_stretch) * total + 0.5
+            p = (1 + int((np.minimum(of_split, of_stretch) <= best).sum())) / total
+        if total > draws or (p > _HOPELESS if stage == 0 else p > max(10 / total, 0.01)):
             break
     return p, p_stretch, p_split
 
 
-def _ranks(null: Floats, observed: float) -> Integers:
-    """Return, for each permutation, how many of all statistics (the observed one too) are at least as large."""
-    ordered = np.sort(null)
-    at_least = len(null) - np.searchsorted(ordered, null * (1 - 1e-9), "left")
-    return at_least + (observed >= null * (1 - 1e-9))
+@functools.lru_cache(maxsize=512)
+def _pooled(count: int, stage: int, seed: int) -> tuple[Floats, Floats, Integers, Integers]:
+    """Return the statistics of all permutations up to `stage`, and how many of them are at least as large as each."""
+    parts = [_null(count, each, seed) for each in range(stage + 1)]
+    splits, stretches = (np.concatenate([part[which] for part in parts]) for which in (0, 1))
+    return splits, stretches, _at_least(splits), _at_least(stretches)
+
+
+def _at_least(null: Floats) -> Integers:
+    return len(null) - np.searchsorted(np.sort(null), null * (1 - 1e-9), "left")
 
 
 def _placed(data: Floats, coarse: list[int], places: Integers, seed: int) -> tuple[int, ...]:
@@ -296,21 +319,31 @@ def _confirmed(data: Floats, cuts: list[int], alpha: float, draws: int, seed: in
         edges = [0, *cuts, len(data)]
         told = []
         for place in range(1, len(edges) - 1):
-            start, end = edges[place - 1], edges[place + 1]
-            told.append(search(data[start:end], draws, seed, epidemic=False).p)
+            start = max(edges[place - 1], edges[place] - CONFIRMING_NIGHTS)
+            end = min(edges[place + 1], edges[place] + CONFIRMING_NIGHTS)
+            told.append(search(data[start:end], draws, seed, epidemic=False, lengths=_INNER_LENGTHS).p)
         worst = int(np.argmax(told))
         if told[worst] <= alpha:
-            return [(_near(data, edges[place : place + 3], seed), p) for place, p in enumerate(told)]
+            return [(_near(data, edges[place : place + 3]), p) for place, p in enumerate(told)]
         del cuts[worst]
     return []
 
 
-def _near(data: Floats, edges: Sequence[int], seed: int) -> int:
-    """Return the middle one of three edges, placed anew among the nights around it: many more on one side blur it."""
+def _near(data: Floats, edges: Sequence[int]) -> int:
+    """Return the middle one of three edges, placed where the nights lie nearest to the medians of both levels.
+
+    Ranks cannot tell the highest night of a low level from the lowest of a high one; distances can, and since they are
+    compared, no night weighs more than the step. Only nights around the step enter, as many on either side as matter.
+    """
     start, cut, end = edges
     reach = 4 * max(LEAST_SIDE, min(cut - start, end - cut))
     start, end = max(start, cut - reach), min(end, cut + reach)
-    return _best_split(data, start, end, cut - LEAST_SIDE, cut + LEAST_SIDE, seed)
+    before, after = np.median(data[start:cut]), np.median(data[cut:end])
+    low, high = start + LEAST_SIDE, end - LEAST_SIDE
+    if before == after or low >= high:
+        return cut  # the spread changed, not the level
+    saved = (np.abs(data[start:end] - before) - np.abs(data[start:end] - after)).cumsum()
+    return int(low + saved[low - start - 1 : high - start].argmin())
 
 
 def _with_sizes(data: Floats, kept: list[tuple[int, float]]) -> list[Change]:
