@@ -275,6 +275,7 @@ class Gate(Record):
     cells: list[GateCell]
     controls: list[GateCell] = Field(default_factory=list, description="identical code on both sides")
     same_code: list[str] = Field(default_factory=list, description="kernel/variant, not timed: their code is the same")
+    unjudged: list[str] = Field(default_factory=list, description="kernel/variant: changed, and nothing can be said")
     budgets: list[GateBudget] = Field(default_factory=list)
     budgets_block: bool = Field(default=False, description="whether a budget that is surely missed fails the gate")
     thresholds: dict[str, float] = Field(default_factory=dict)

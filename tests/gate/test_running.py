@@ -7,8 +7,11 @@ from workbench import policy, record
 from workbench.errors import Exit, InputError, WorkbenchError
 from workbench.gate.conclude import exit_code
 from workbench.gate.instructions import Counts
+from workbench.gate.junit import junit
 from workbench.gate.margins import Margins
+from workbench.gate.markdown import markdown
 from workbench.gate.running import CONTROL_VARIANT, Gate, Options
+from workbench.gate.words import next_step, text
 from workbench.measure.arms import Arm
 from workbench.measure.driver import Request
 from workbench.record import Verdict
@@ -168,6 +171,17 @@ def test_nothing_judged_is_an_error_and_not_a_pass():
     missing = lambda request, arms, names: Counts(notes=["no valgrind"])  # noqa: E731
     with pytest.raises(InputError, match=r"no metric could be judged \(looked; no valgrind\)"):
         gate(Machine({"k/a": (100, 100)}), instructions=True, timing=False, count=missing)
+
+
+def test_a_changed_variant_of_which_nothing_is_known_is_no_pass():
+    missing = lambda request, arms, names: Counts(notes=["k/a: the child process failed"])  # noqa: E731
+    machine = Machine({"k/a": (100, 100), "k/b": (100, 100)}, same=["k/b"])
+    found = gate(machine, instructions=True, timing=False, count=missing).gate
+    assert found.unjudged == ["k/a"] and found.same_code == ["k/b"] and found.verdict is Verdict.UNRESOLVED
+    assert exit_code(found) is Exit.UNRESOLVED and found.reason == "no metric of k/a could be judged"
+    assert "nothing could be judged: k/a" in text(found) and "nothing is known of k/a" in next_step(found)
+    assert "1 changed, and nothing could be judged" in markdown(found)
+    assert '<skipped message="it changed, and no metric of it could be judged"' in junit(found)
 
 
 def test_the_record_survives_a_journey_through_json():

@@ -22,17 +22,23 @@ def conclude(
     cells: Sequence[record.GateCell],
     controls: Sequence[record.GateCell],
     same_code: Sequence[str],
+    unjudged: Sequence[str],
     budgets: Sequence[Budget],
     budgets_block: bool,
     runs: Sequence[record.Run],
     notes: Sequence[str],
     duration_s: float,
 ) -> record.Gate:
-    """Return the record of a gate. Raises InputError where there is nothing to judge."""
+    """Return the record of a gate. Raises InputError where there is nothing to judge.
+
+    A variant in `unjudged` has changed, and no metric of it could be judged: the gate is UNRESOLVED then at best.
+    """
     if not cells and not same_code:
         told = "; ".join(notes)
         raise InputError(f"no metric could be judged{f' ({told})' if told else ''}: measure longer, or other variants")
     verdict = worst_of(cells, controls)
+    if unjudged and verdict in (Verdict.UNCHANGED, Verdict.FASTER):
+        verdict = Verdict.UNRESOLVED
     return record.Gate(
         machine=machine,
         mode=mode,
@@ -41,10 +47,11 @@ def conclude(
         base_commit=commits[0],
         candidate_commit=commits[1],
         verdict=verdict,
-        reason=_reason(verdict, cells, controls, same_code),
+        reason=_reason(verdict, cells, controls, same_code, unjudged),
         cells=list(cells),
         controls=list(controls),
         same_code=list(same_code),
+        unjudged=list(unjudged),
         budgets=_judged(budgets, runs, labels.candidate if mode == "revisions" else None),
         budgets_block=budgets_block,
         thresholds=thresholds(),
@@ -91,6 +98,7 @@ def _reason(
     cells: Sequence[record.GateCell],
     controls: Sequence[record.GateCell],
     same_code: Sequence[str],
+    unjudged: Sequence[str],
 ) -> str:
     fired = [control for control in controls if control.flagged]
     if fired:
@@ -99,6 +107,8 @@ def _reason(
         )
         more = f" and {len(fired) - 5} more" if len(fired) > 5 else ""
         return f"identical code was not equally fast ({told}{more}): nothing that was measured counts"
+    if verdict is Verdict.UNRESOLVED and unjudged:
+        return f"no metric of {', '.join(unjudged[:5])} could be judged"
     if not cells:
         several = len(same_code) != 1
         return f"the machine code of {len(same_code)} variant{'s are' if several else ' is'} the same on both sides"

@@ -97,6 +97,8 @@ def _child(job: dict[str, Any]) -> Any:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        if process.stderr is not None:
+            process.stderr.close()
 
 
 def instruction_cells(counts: Counts, labels: Arms, margins: Margins) -> list[GateCell]:

@@ -30,6 +30,8 @@ def junit(gate: Gate) -> str:
             _add_told(case, "error", f"{Verdict.ENVIRONMENT_INVALID}: {control.reason}")
     for name in gate.same_code:
         _case(suite, name, "machine code")
+    for name in gate.unjudged:
+        _add_told(_case(suite, name, "machine code"), "skipped", "it changed, and no metric of it could be judged")
     missed = missed_budgets(gate)
     for budget in gate.budgets:
         case = _case(suite, "budgets", budget.title)

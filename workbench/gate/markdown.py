@@ -33,6 +33,9 @@ def markdown(gate: Gate) -> str:
     if gate.same_code:
         names = [f"- `{_code(name)}`" for name in gate.same_code]
         lines += _folded(f"{len(names)} not timed: their machine code is the same on both sides", names)
+    if gate.unjudged:
+        names = [f"- `{_code(name)}`" for name in gate.unjudged]
+        lines += _folded(f"{len(names)} changed, and nothing could be judged", names)
     if gate.budgets:
         lines += _folded("Budgets", [f"- {_escaped(each.title)}: {_escaped(each.words)}" for each in gate.budgets])
     lines += _folded("Controls, environment, thresholds", list(_details(gate)))

@@ -72,6 +72,7 @@ def gate_newest(
         cells=[_cell(row, p_value, finding) for (row, p_value), finding in zip(found, flagged, strict=True)],
         controls=[],
         same_code=[],
+        unjudged=[],
         budgets=budgets,
         budgets_block=budgets_block,
         runs=last,

@@ -102,7 +102,7 @@ class Gate:
         names = [*changed, *same] if self._options.every else changed
         cells = self._time(names) if names and self._options.timing else []
         if self._options.instructions and names:
-            counts = self._count(self._request, self._sides, names)
+            counts = self._counted(names)
             self._measured.notes += counts.notes
             cells += instruction_cells(counts, self._labels, self._options.margins)
         runs = [self._run_of(report) for report in self._measured.reports]
@@ -114,6 +114,7 @@ class Gate:
             cells=cells,
             controls=self._measured.controls,
             same_code=[] if self._options.every else same,
+            unjudged=[name for name in names if not any(cell.a.startswith(f"{name}@") for cell in cells)],
             budgets=self._options.budgets,
             budgets_block=self._options.budgets_block,
             runs=runs,
@@ -194,6 +195,14 @@ class Gate:
             return arm
         runs = dict(zip(self._request.selectors, arm.selectors or self._request.selectors, strict=True))
         return replace(arm, selectors=(*(runs[name] for name in names), CONTROL_VARIANT))
+
+    def _counted(self, names: Sequence[str]) -> Counts:
+        progress = self._make_progress()
+        try:
+            progress.advance(0.0, f"count the instructions of {len(names)} variants on both sides")
+            return self._count(self._request, self._sides, names)
+        finally:
+            progress.close()
 
     def _machine(self) -> record.Machine:
         from workbench.measure.machine import fingerprint

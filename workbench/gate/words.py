@@ -39,6 +39,8 @@ def next_step(gate: Gate) -> str:
     if by_verdict[Verdict.SLOWER]:
         name = variant_of(by_verdict[Verdict.SLOWER][0])
         return f"workbench profile cpu {name} shows which lines spend the time; workbench history {name.split('/')[0]}"
+    if gate.unjudged and not by_verdict[Verdict.UNRESOLVED]:
+        return f"nothing is known of {gate.unjudged[0]}: the notes say why; without --no-timing it would be timed"
     if by_verdict[Verdict.UNRESOLVED]:
         return f"measure longer what is not resolved: give --seconds {_seconds_needed(gate)}, or --allow-unresolved"
     return "nothing has to be done"
@@ -118,6 +120,8 @@ def text(gate: Gate) -> str:
     lines.append("")
     if gate.same_code:
         lines.append(f"not timed, their machine code is the same: {', '.join(gate.same_code)}")
+    if gate.unjudged:
+        lines.append(f"changed, and nothing could be judged: {', '.join(gate.unjudged)}")
     lines += [f"budget {budget.title}: {budget.words}" for budget in gate.budgets]
     lines += [line for line in (controls_line(gate),) if line]
     lines += [f"note: {note}" for note in gate.notes]

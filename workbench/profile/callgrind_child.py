@@ -27,7 +27,7 @@ def main(folder: Path, mode: str) -> None:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     sys.path[:0] = [path for path in job["paths"] if path not in sys.path]
     for module in job["modules"]:
-        importlib.import_module(module)
+        _register(importlib.import_module(module))
     arguments = _variant_arguments(job, folder) if "variant" in job else _call_arguments(folder)
     live = [array for argument in arguments for array in _buffers(argument)]
     if mode == "prepare":
@@ -41,6 +41,15 @@ def main(folder: Path, mode: str) -> None:
     harness(_name(), tuple(restored), saved, *arguments)
     if mode == "simulate":
         _write_map(folder)
+
+
+def _register(module: Any) -> None:
+    """Make a user's kernel known that no entry point announces; other modules were imported for what they define."""
+    from kernels.catalog import Kernel, catalog, register
+
+    kernel = getattr(module, "KERNEL", None)
+    if isinstance(kernel, Kernel) and catalog().get(kernel.name) is not kernel:
+        register(kernel)
 
 
 def _name() -> np.ndarray:
