@@ -11,7 +11,7 @@ from kernels.machine.memory import aligned
 from kernels.messages import EVENT
 
 RECORDS = 4096  # different records of a run: they and the output stay in the second-level cache
-LAPS = (128, 4)  # how often they are sent, by mode: starting two threads at once is exact to some 50 us only
+LAPS = (128, 4)  # how often they are sent, by mode: a run of milliseconds, beside which a cold first lap hardly counts
 
 STREAM, ROUND_TRIP = range(2)
 MODES = ("stream", "round_trip")
