@@ -114,7 +114,7 @@ def search(data: Floats, draws: int = DRAWS, seed: int = 1, *, epidemic: bool = 
     count = len(data)
     if count < 2 * LEAST_SIDE or data.min() == data.max():
         return Search((), 1.0)
-    skipped = count % (count // lengths) if count >= 128 else 0
+    skipped = count % (2 ** (count.bit_length() - 1) // lengths) if count >= 128 else 0
     tested = data[skipped:]
     count -= skipped
     both = epidemic and count >= _EPIDEMIC_FROM
