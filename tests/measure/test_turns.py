@@ -1,0 +1,175 @@
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from test_driver import Noting, children_of
+
+from workbench.errors import InputError, WorkbenchError
+from workbench.measure.arms import Arm, Cell, differing_parameters, match_cells
+from workbench.measure.codes import codes_in_arms
+from workbench.measure.driver import CancelledError
+from workbench.measure.plan import Plan, Trial, balanced_order, choose_plan
+from workbench.measure.progress import Silent
+from workbench.measure.results import compare
+from workbench.measure.runs import build_run
+from workbench.measure.turns import Turns, measure_in_turns
+from workbench.measure.turns_job import Built, Ready
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from git_repository import card, variant, write, write_events
+
+
+@pytest.fixture(scope="module")
+def checkouts(tmp_path_factory):
+    """Return three folders with the same kernel, as three revisions would hold it, and a file of events."""
+    top = tmp_path_factory.mktemp("checkouts")
+    for name, rounds, operations in (("old", 4, 1), ("new", 8, 1), ("counts", 4, 2)):
+        write(top / name, {"kept/__init__.py": card(operations), "kept/steady.py": variant("steady", rounds)})
+    write_events(top / "events.npy")
+    return top
+
+
+@pytest.fixture
+def in_checkouts(request_for, checkouts):
+    def make(*selectors, **options):
+        options = {"replicates": 1, "input_file": str(checkouts / "events.npy"), **options}
+        made = request_for(*selectors, module="kept", **options)
+        made.paths = [str(checkouts / "old")]  # behind what stands first in an arm
+        return made
+
+    return make
+
+
+def arm(label, checkouts, folder):
+    return Arm(label, (str(checkouts / folder),))
+
+
+def test_arms_take_turns_in_balanced_blocks_of_equal_work(in_checkouts, checkouts):
+    arms = [arm("old", checkouts, "old"), arm("old (again)", checkouts, "old"), arm("new", checkouts, "new")]
+    progress = Noting()
+    report = measure_in_turns(in_checkouts("kept/steady", replicates=2), arms, progress)
+    names = [f"kept/steady@{each.label}" for each in arms]
+    for number, outcome in enumerate(report.outcomes):
+        blocks = outcome.replicate.blocks
+        plan = outcome.shares["kept/steady"]
+        assert outcome.replicate.index == number and len(blocks) == plan.blocks >= 2
+        assert outcome.replicate.core == max(os.sched_getaffinity(0))
+        for turn, block in enumerate(blocks):
+            order = balanced_order(3, number * plan.blocks + turn)
+            assert [side.variant for side in block.sides] == [names[i] for i in order]
+            assert {side.operations for side in block.sides} == {3000 * plan.repeats}
+            assert all(side.elapsed_ns > 0 and side.probed_elapsed_ns > 0 and side.histogram for side in block.sides)
+        hashes = outcome.replicate.code_hash
+        assert hashes[names[0]] == hashes[names[1]] != hashes[names[2]], "the arms ran the wrong folders' code"
+        assert outcome.replicate.allocations == dict.fromkeys(names, 0)
+        assert set(outcome.replicate.compile_s) == set(names)
+    run = build_run(report, [(names[0], names[2])])
+    assert {(row.a, row.b) for row in run.comparisons} == {(names[0], names[2])}
+    assert [row.variant for row in run.results if row.metric == "throughput"] == [n.split("/")[1] for n in names]
+    assert compare(run.replicates, names[0], names[1])[0].metric == "throughput"
+    assert [done for done, _ in progress.said] == sorted(done for done, _ in progress.said)
+    assert report.first_block_after_s > 0 and "compile" not in list(report.phases_s)[:1]
+
+
+def test_an_arm_may_run_another_variant_and_a_second_look_keeps_the_plan(request_for):
+    arms = [Arm("main"), Arm("slow", selectors=("toy/doubled",))]
+    plans = {"toy/baseline": Plan(3, 2)}
+    request = request_for("toy/baseline", module="toy_kernel", replicates=1)
+    report = measure_in_turns(request, arms, Silent(), plans=plans, first_replicate=6)
+    (outcome,) = report.outcomes
+    assert outcome.replicate.index == 6 and {block.replicate for block in outcome.replicate.blocks} == {6}
+    assert [len(outcome.replicate.blocks), outcome.shares["toy/baseline"].repeats] == [3, 2]
+    first, second = (outcome.replicate.code_hash[f"toy/baseline@{label}"] for label in ("main", "slow"))
+    assert first != second
+    assert sum(side.counters["added"] for side in outcome.replicate.blocks[0].sides) == 4 * 2 * 3000
+
+
+def test_arms_that_count_other_operations_are_not_compared(in_checkouts, checkouts):
+    arms = [arm("old", checkouts, "old"), arm("counts", checkouts, "counts")]
+    with pytest.raises(InputError, match=r"another number of operations .*3,000 in old, 6,000 in counts"):
+        measure_in_turns(in_checkouts("kept"), arms, Silent())
+
+
+def test_an_arms_mistake_is_told_with_its_name(in_checkouts, checkouts, tmp_path):
+    write(tmp_path / "bad", {"kept/__init__.py": card(), "kept/steady.py": "def (\n"})
+    write(tmp_path / "older", {"kernels/__init__.py": "", "kernels/_jit.py": ""})
+    for folder, sentence in (
+        ("bad", r"bad: .*invalid syntax in .*steady\.py, line 1"),
+        ("older", "older: this workbench"),
+    ):
+        with pytest.raises(WorkbenchError, match=sentence):
+            arms = [arm("old", checkouts, "old"), Arm(folder, (str(tmp_path / folder),))]
+            measure_in_turns(in_checkouts("kept/steady"), arms, Silent())
+
+
+@pytest.mark.parametrize("how", ["killed", "cancelled"])
+def test_no_process_stays(request_for, how):
+    class Ending(Noting):
+        def advance(self, done, doing):
+            if doing.endswith("measure"):
+                if how == "cancelled":
+                    turns.cancel()
+                else:
+                    os.kill(max(children_of(os.getpid())), signal.SIGKILL)
+
+    request = request_for("toy/baseline", module="toy_kernel", replicates=1, seconds=2.0)
+    turns = Turns(request, [Arm("one"), Arm("two")], Ending())
+    error, sentence = (
+        (CancelledError, "cancelled") if how == "cancelled" else (WorkbenchError, "two was killed by SIGK")
+    )
+    with pytest.raises(error, match=sentence):
+        turns.run()
+    assert children_of(os.getpid()) == []
+
+
+def test_machine_code_is_compared_before_anything_is_timed(in_checkouts, checkouts):
+    arms = [arm("old", checkouts, "old"), arm("counts", checkouts, "counts"), arm("new", checkouts, "new")]
+    (found,), notes = codes_in_arms(in_checkouts("*"), arms, Silent())
+    old, counts, new = found.codes
+    assert found.name == "kept/steady" and notes == [] and not found.same
+    assert old.hash == counts.hash != new.hash
+    assert [name.split(".")[-1] for name in found.changed_functions()] == ["replay_from"]
+
+
+def test_arms_have_names_that_can_stand_in_a_record(request_for):
+    for label in ("", "a/b", "a@b"):
+        with pytest.raises(InputError, match="cannot be called"):
+            Arm(label)
+    request = request_for("toy/baseline", module="toy_kernel")
+    with pytest.raises(InputError, match="told apart"):
+        Turns(request, [Arm("one"), Arm("one")], Silent())
+    with pytest.raises(InputError, match="one arm alone"):
+        Turns(request, [Arm("one")], Silent())
+
+
+def ready(request_for, names, operations=7):
+    chosen = [{"kernel": "k", "variant": name, "parent": None, "peer": False} for name in names]
+    workload = {"name": "w", "content": "synthetic", "events": 1, "symbols": 1, "sha256": "0" * 64}
+    counts = {f"k/{name}": operations for name in names}
+    return Ready(chosen=chosen, operations=counts, workload=workload, notes=["a note"])
+
+
+def test_what_all_arms_have_is_compared(request_for):
+    arms, request = [Arm("a"), Arm("b")], request_for("k", module="m")
+    cells, notes = match_cells(request, arms, [ready(request_for, "xyz"), ready(request_for, "zxw")])
+    assert [cell.name for cell in cells] == ["k/x", "k/z"] and cells[0].operations == 7
+    assert notes == ["a note", "k/y is in a alone: left out", "k/w is in b alone: left out"]
+    with pytest.raises(InputError, match="a, b share no variant of k"):
+        match_cells(request, arms, [ready(request_for, "x"), ready(request_for, "y")])
+    with pytest.raises(InputError, match="give as many"):
+        match_cells(request, [Arm("a"), Arm("b", (), ("k/x", "k/y"))], [ready(request_for, "xy")] * 2)
+
+
+def test_other_parameters_are_noted():
+    built = [Built(missing=[], parameters={"k": {"levels": n}}, operations_per_sample={}) for n in (4, 8)]
+    cells = [Cell("k", "x", ("k/x", "k/x"), False, 1)]
+    assert differing_parameters(cells, [Arm("a"), Arm("b")], built) == ["k: the parameter levels is 4 in a, 8 in b"]
+    assert differing_parameters(cells, [Arm("a"), Arm("b")], built[:1] * 2) == []
+
+
+def test_a_plan_is_made_for_the_fastest_arm():
+    trials = [Trial(100, 1000.0), Trial(400, 4000.0)]
+    assert choose_plan(trials, 5e-6 * 10, 0, 16, 2) == Plan(blocks=10, repeats=1)
+    assert choose_plan(trials, 1e-9, 950, 16, 2) == Plan(blocks=2, repeats=10)
