@@ -15,6 +15,7 @@ from workbench.measure.function_kernel import Plan
 from workbench.measure.job import Chosen, Outcome, Share
 from workbench.store import open_store
 from workbench.testing import performance as fixture_module  # here: what a run inside a test imports, it forgets
+from workbench.testing import revision as revision_module
 
 pytest_plugins = "pytester"
 
@@ -37,6 +38,7 @@ class Faked:
     replicates = 6
     requests: list = []  # noqa: RUF012
     wait = ""
+    arms = ("",)
 
     def __init__(self, request, progress):
         self.request = request
@@ -47,7 +49,7 @@ class Faked:
     def run(self):
         folder = next(path for path in self.request.paths if (Path(path) / "plan.json").exists())
         plan = Plan.model_validate_json((Path(folder) / "plan.json").read_bytes())
-        names = [selector.partition("/")[2] for selector in self.request.selectors]
+        names = [selector.partition("/")[2] + arm for selector in self.request.selectors for arm in self.arms]
         speeds = {name: self.speeds_ns.get(name, 100.0) for name in names}
         replicates = factory.replicates(plan.kernel, speeds, self.replicates, seed=len(Faked.requests))
         codes = {f"{plan.kernel}/{name}": self.codes.get(name, name) for name in names}
@@ -238,6 +240,40 @@ def test_waiting_for_another_timing_job_is_told_at_once(suite):
     suite(AGAINST_OLD).stdout.fnmatch_lines(["performance: waiting for another timing job*", "*= performance =*"])
 
 
+def git(folder, *words):
+    subprocess.run(["git", "-C", str(folder), "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
+
+
+def test_a_function_against_a_revision(suite, pytester, monkeypatch):
+    seen = []
+
+    def in_turns(request, arms, progress):
+        seen.append([(arm.label, (Path(arm.paths[0]) / "functions.py").read_text()) for arm in arms])
+        monkeypatch.setattr(Faked, "arms", tuple(f"@{arm.label}" for arm in arms))
+        return Faked(request, progress).run()
+
+    monkeypatch.setattr(revision_module, "measure_in_turns", in_turns)
+    monkeypatch.setenv("WORKBENCH_CACHE", str(pytester.path / "cache"))
+    result = suite(AGAINST_BASELINE, "--performance-against", "HEAD")
+    result.assert_outcomes(failed=1)
+    assert "lies in no git repository" in result.stdout.str()
+    git(pytester.path, "init", "-q")
+    git(pytester.path, "add", "functions.py")
+    git(pytester.path, "commit", "-qm", "first")
+    (pytester.path / "functions.py").write_text(FUNCTIONS + "# later\n")
+    Faked.speeds_ns = {"new@HEAD": 100.0, "new@working tree": 150.0}
+    result = suite(AGAINST_BASELINE, "--performance-against", "HEAD")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["SLOWER *new against HEAD 1.5*"])
+    (then, old), (now, new) = seen[0]
+    assert (then, now) == ("HEAD", "working tree")
+    assert "def new" in old and "# later" not in old and "# later" in new
+    result = suite(AGAINST_BASELINE, "--performance-against", "nowhere")
+    assert "there is no revision 'nowhere'" in result.stdout.str()
+    result = suite(AGAINST_BASELINE, "--performance-against", ".")
+    assert "name a commit" in result.stdout.str()
+
+
 def test_skip_collect_only_and_without_the_plugin(suite):
     result = suite(AGAINST_OLD, "--performance-skip", "-rs")
     result.assert_outcomes(skipped=1)
@@ -282,6 +318,7 @@ def test_a_run_without_the_fixture_imports_nothing_heavy(pytester):
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow  # two more processes that import everything
 def test_xdist_workers_hand_their_lines_to_the_summary(pytester, monkeypatch, tmp_path):
     monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
     pytester.makepyfile(functions=FUNCTIONS)

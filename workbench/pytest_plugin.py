@@ -4,8 +4,8 @@
         performance(my_function, prices, volumes)             # against this test's saved baseline
         performance.compare(old_function, my_function, prices, volumes)
 
-It is loaded in every test run of whoever has installed the workbench, so it imports pytest and a file of a hundred
-lines; NumPy, Numba and the rest of the workbench come when a test first uses the fixture.
+It is loaded in every test run of whoever has installed the workbench, so it imports pytest and nothing else; NumPy,
+Numba and the rest of the workbench come when a test first uses the fixture.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from workbench.testing.settings import PROPERTY, Line, Settings, summary
-
 if TYPE_CHECKING:
     from workbench.testing.performance import Performance
+    from workbench.testing.settings import Line
+
+PROPERTY = "performance"  # the name under which a test's report carries its lines, also to junitxml
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,6 +60,7 @@ def performance(request: pytest.FixtureRequest) -> Performance:
     if option("--performance-skip"):
         pytest.skip("--performance-skip: nothing is measured")
     from workbench.testing.performance import Performance
+    from workbench.testing.settings import Settings
 
     threshold = option("--performance-threshold")
     settings = Settings(
@@ -96,16 +98,18 @@ def _teller(config: pytest.Config) -> Any:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what every measurement said, also those of xdist's workers."""
-    lines = [
-        Line.from_json(value)
+    told = [
+        value
         for reports in terminalreporter.stats.values()
         for report in reports
         if getattr(report, "when", None) == "call"
         for name, value in getattr(report, "user_properties", ())
         if name == PROPERTY
     ]
-    if not lines:
+    if not told:
         return
+    from workbench.testing.settings import Line, summary
+
     terminalreporter.section("performance")
-    for row in summary(lines):
+    for row in summary([Line.from_json(value) for value in told]):
         terminalreporter.write_line(row)

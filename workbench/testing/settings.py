@@ -1,14 +1,9 @@
-"""What the pytest plugin and its fixture share: the options, and the line that a measurement leaves in the summary.
-
-Nothing here imports more than the standard library: the plugin is loaded in every test run of its user.
-"""
+"""What the pytest plugin and its fixture share: the options, and the line that a measurement leaves in the summary."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-
-PROPERTY = "performance"  # the name under which a test's report carries its lines, also to junitxml
 
 
 @dataclass(frozen=True)
