@@ -23,14 +23,17 @@ def count_instructions(say: Callable[[str], None], input_file: str) -> list[dict
         raise WorkbenchError(reason)
     names = [SUBJECT, *(each.selector for each in CANDIDATES.values() if each.label != SAME)]
     request = Request(names, replicates=1, seconds=1.0, modules=MODULES[:1], paths=[str(TOOLS)], input_file=input_file)
-    counts = count(request, [Arm("all", selectors=tuple(names))], names).by_label["all"]
+    found = count(request, [Arm("all", selectors=tuple(names))], names)
+    counts = found.by_label["all"]
+    if found.notes:
+        raise WorkbenchError(found.notes[0])
     base = counts[SUBJECT]
     machine = machine_of(fingerprint())
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    found = []
+    records = []
     for name in names:
         percent = 100 * (counts[name] / base - 1)
         say(f"{name}: {counts[name]:,.0f} instructions, {percent:+.3f} %")
         record = {"schema": SCHEMA, "created": created, **machine, "variant": name}
-        found.append({**record, "instructions": counts[name], "more_percent": round(percent, 4)})
-    return found
+        records.append({**record, "instructions": counts[name], "more_percent": round(percent, 4)})
+    return records
