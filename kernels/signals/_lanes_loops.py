@@ -11,7 +11,15 @@ from kernels.machine import atomics
 from kernels.machine.memory import aligned
 from kernels.machine.vector import bits, first_lanes, load_masked, stream_fence
 from kernels.probe import start, stop
-from kernels.signals import _lanes_book, _lanes_extremes, _lanes_recursive, _lanes_windowed, _state
+from kernels.signals import (
+    _lanes_book,
+    _lanes_extremes,
+    _lanes_macd,
+    _lanes_recursive,
+    _lanes_vwap,
+    _lanes_windowed,
+    _state,
+)
 from kernels.signals._lanes import (
     CARRIED,
     IN_RECORD,
@@ -33,7 +41,8 @@ from kernels.signals._lanes import (
 from kernels.signals._records import plans
 from kernels.signals._scan import CHUNK
 
-_FAMILIES = (_lanes_book, _lanes_extremes, _lanes_recursive, _lanes_windowed)  # each announces its indicators
+# Each announces its indicators.
+_FAMILIES = (_lanes_book, _lanes_extremes, _lanes_macd, _lanes_recursive, _lanes_vwap, _lanes_windowed)
 CACHE_LINE = 64  # bytes
 TOGETHER = 8  # symbols that are published together: a cache line of each row
 STREAMED = 1 << 15  # bars of one series: its output is then larger than what the first two caches hold
