@@ -42,6 +42,7 @@ from kernels.positions import lock_free as position_lock_free
 from kernels.positions import simd as position_simd
 from kernels.risk_check import aligned as risk_aligned
 from kernels.risk_check import baseline as risk_baseline
+from kernels.risk_check import combined as risk_combined
 from kernels.risk_check import lock_free as risk_lock_free
 from kernels.risk_check import simd as risk_simd
 from kernels.signals import aligned as signal_aligned

@@ -22,7 +22,7 @@ OWN = "own"  # the choice that leaves a part to the pipeline's variant
 VARIANTS: dict[str, tuple[str, ...]] = {
     "book": ("baseline", "ladder", "simd", "aligned", "combined", "lock_free", "skip_list"),
     "signal": ("baseline", "simd", "aligned", "lock_free"),
-    "risk": ("baseline", "lock_free", "aligned", "simd"),
+    "risk": ("baseline", "lock_free", "aligned", "simd", "combined"),
     "codec": ("big_endian", "simd", "aligned"),
     "queue": (
         "baseline",
