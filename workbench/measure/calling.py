@@ -4,7 +4,7 @@ A compiled function is called from a compiled loop, not from Python: unpacking t
 hundred ns, as long as many a kernel. LLVM would take such a loop apart: put the function's body into it, take out of it
 what is the same in each round, and drop a call whose answer nobody reads. So the loop calls through a pointer that LLVM
 knows nothing of. What is timed is then the function as it stands, with one call that is not inlined, as it costs any
-compiled caller that does not inline it (1 to 2 ns). A caller that inlines it may be faster than what is measured here.
+compiled caller that does not inline it. A caller that does may be faster than what is measured here.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def compiled_loop(function: Dispatcher) -> Dispatcher:
 
 
 def python_loop(function: Callable[..., Any]) -> Callable[..., int]:
-    """Return a ``replay`` as `compiled_loop`'s, in Python: each call costs some 40 ns beside what `function` does."""
+    """Return a ``replay`` as `compiled_loop`'s, in Python, whose own time is part of each call."""
 
     def replay(arguments: tuple[Any, ...], calls: Any, out: Any, begin: int, probe: Any) -> int:
         for _ in repeat(None, len(calls) - begin):

@@ -141,7 +141,7 @@ def _no_reference(**parameters: Any) -> Any:
 
 @kernel_jit
 def _spin(rounds):  # type: ignore[no-untyped-def]
-    """Multiply and shift (splitmix64) so often, each round waiting for the one before: some 4 ns a round."""
+    """Multiply and shift (splitmix64) so often, each round waiting for the one before."""
     mixed = np.uint64(rounds)
     for _ in range(rounds):
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
