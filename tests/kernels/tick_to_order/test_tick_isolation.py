@@ -8,7 +8,8 @@ from kernels.tick_to_order._names import PART_KERNELS
 from kernels.tick_to_order._standin import AT, FIRST_ROOM, PLAYING
 
 COMBINED = TICK.variants["combined"]
-QUICK, SLOW = ("risk", "book"), tuple(set(PART_KERNELS) - {"risk", "book"})
+QUICK = ("risk", "book")
+SLOW = tuple(name for name in PART_KERNELS if name not in QUICK)
 
 
 def stand_ins(instance):
