@@ -45,7 +45,7 @@ class Machine:
         codes = []
         for name in self.speeds:
             both = ("same", "same") if name in self.same else ("old", "new")
-            found = [Code(source="", hash=each) for each in both]
+            found = [Code(source="", hash=each, functions={"inner": each, "outer": "same"}) for each in both]
             if name in self.failures:
                 found[1] = Code(failure=self.failures[name])
             if name in self.gone:

@@ -58,6 +58,8 @@ def test_a_slowdown_is_confirmed_in_fresh_processes_that_do_the_same_work():
     assert verdicts(result) == {"k/a": Verdict.SLOWER, "k/b": Verdict.UNCHANGED}
     (cell,) = [cell for cell in result.gate.cells if cell.verdict is Verdict.SLOWER]
     assert cell.confirmed and cell.replicates == 9 and cell.ratio == pytest.approx(1.1, abs=0.02)
+    assert cell.reason == "confirmed in 9 fresh processes; changed machine code: inner"
+    assert not any("inner" in each.reason for each in result.gate.cells if each is not cell)
     assert exit_code(result.gate) is Exit.REGRESSION and len(result.runs) == 2
     indices = [replicate.index for run in result.runs for replicate in run.replicates]
     assert indices == list(range(15))

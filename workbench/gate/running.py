@@ -20,8 +20,10 @@ from workbench.gate.judge import Screening, confirm, escalate, invalidate, judge
 from workbench.gate.margins import Margins
 from workbench.measure.arms import Arm
 from workbench.measure.driver import Report, Request
+from workbench.record import Verdict
 
 CONTROL_MODULE, CONTROL_VARIANT = "workbench.gate.control", f"{CONTROL}/baseline"
+MOST_FUNCTIONS = 5  # that are named
 MakeProgress = Callable[[], Any]  # a new workbench.measure.progress.Progress for each measurement
 Look = Callable[[Request, Sequence[Arm], Any], tuple[Sequence[Any], list[str]]]  # VariantCode of each, and notes
 Measure = Callable[[Request, Sequence[Arm], Any, Mapping[str, Any], int], Report]
@@ -94,6 +96,7 @@ class Gate:
         self._look = look or _codes_in_arms
         self._measure, self._count = measure or _measure_in_turns, count or _count_instructions
         self._measured = _Measured()
+        self._functions: dict[str, list[str]] = {}  # whose machine code changed, by kernel/variant
 
     def run(self) -> GateResult:
         """Return the conclusion. Raises InputError, WorkbenchError, CancelledError."""
@@ -111,7 +114,7 @@ class Gate:
             mode="revisions",
             labels=self._labels,
             commits=self._options.commits,
-            cells=cells,
+            cells=[self._with_functions(cell) for cell in cells],
             controls=self._measured.controls,
             same_code=[] if self._options.every else same,
             unjudged=[name for name in names if not any(cell.a.startswith(f"{name}@") for cell in cells)],
@@ -142,6 +145,7 @@ class Gate:
                 self._measured.notes.append(f"{code.name} has no machine code in {self._labels.base}: left out")
             else:
                 (same if code.same else changed).append(code.name)
+                self._functions[code.name] = code.changed_functions()
         if not changed and not same:
             told = "".join(f"; {note}" for note in self._measured.notes)
             raise InputError(f"{self._labels.base} and {self._labels.candidate} share nothing to gate{told}")
@@ -188,6 +192,15 @@ class Gate:
         found = gather([each.replicate for each in report.outcomes], self._labels, self._options.margins)
         self._measured.controls += judge_controls(found)
         return found
+
+    def _with_functions(self, cell: record.GateCell) -> record.GateCell:
+        """Return `cell`, which names what changed where it is SLOWER."""
+        changed = self._functions.get(cell.b.partition("@")[0], [])
+        if cell.verdict is not Verdict.SLOWER or not changed:
+            return cell
+        more = f" and {len(changed) - MOST_FUNCTIONS} more" if len(changed) > MOST_FUNCTIONS else ""
+        told = f"changed machine code: {', '.join(changed[:MOST_FUNCTIONS])}{more}"
+        return cell.model_copy(update={"reason": f"{cell.reason}; {told}" if cell.reason else told})
 
     def _narrowed(self, arm: Arm, names: Sequence[str]) -> Arm:
         """Return `arm` for `names` and the control only, where it runs other variants under these names."""
