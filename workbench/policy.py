@@ -58,6 +58,10 @@ that moves would be missed too often; at 0.05 one run in twenty would be repeate
 GATE_PHASES = 3
 """Measurements that a gate may take: first look, escalation, confirmation. Each gets this part of `CONTROL_ALPHA`."""
 
+BUSY_CORES = 0.25
+"""Other programs that keep more than a quarter of a core busy while a gate measures make it ENVIRONMENT INVALID. What a
+system does by itself takes some hundredths of a core, a program that works takes a whole one."""
+
 INSTRUCTION_MARGIN = 0.01
 """Instruction counts of the same code and input are the same to the last digit; below 1 % a change costs no time that
 could be measured."""

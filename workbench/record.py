@@ -275,6 +275,9 @@ class Gate(Record):
     cells: list[GateCell]
     controls: list[GateCell] = Field(default_factory=list, description="identical code on both sides")
     same_code: list[str] = Field(default_factory=list, description="kernel/variant, not timed: their code is the same")
+    other_load_cores: float | None = Field(
+        default=None, description="the most that other programs kept busy during one of the measurements"
+    )
     unjudged: list[str] = Field(default_factory=list, description="kernel/variant: changed, and nothing can be said")
     budgets: list[GateBudget] = Field(default_factory=list)
     budgets_block: bool = Field(default=False, description="whether a budget that is surely missed fails the gate")

@@ -35,9 +35,12 @@ class Machine:
     `later` replaces `speeds` from the given measurement on (0 is the first): {1: {...}}.
     """
 
-    def __init__(self, speeds, *, same=(), drift=1.0, later=None, scatter=0.003, failures=None, gone=(), seed=1):
+    def __init__(
+        self, speeds, *, same=(), drift=1.0, later=None, scatter=0.003, failures=None, gone=(), load=None, seed=1
+    ):
         self.speeds, self.same, self.drift, self.later = speeds, set(same), drift, later or {}
         self.scatter, self.failures, self.gone = scatter, failures or {}, gone
+        self.load = load or {}  # cores that other programs keep busy, by measurement
         self.random = random.Random(seed)
         self.asked = []  # (selectors, replicates, labels) of each measurement
 
@@ -62,7 +65,7 @@ class Machine:
             base, candidate = speeds.get(name, (300.0, 300.0))
             costs[name] = (base, base * (1.0 if name.startswith("gate_control/") else self.drift), candidate)
         outcomes = [self._outcome(costs, arms, first_replicate + i) for i in range(request.replicates)]
-        return Report(outcomes, factory.machine(), {}, 0.0, 1.0, ["measured"], {})
+        return Report(outcomes, factory.machine(), {}, 0.0, 1.0, ["measured"], {}, self.load.get(phase, 0.02))
 
     def _outcome(self, costs, arms, index):
         blocks = []

@@ -98,6 +98,17 @@ def test_a_control_that_moves_while_confirming_voids_the_finding():
     assert f"{CONTROL_VARIANT}@HEAD throughput mean: the control kernel moved by" in result.gate.reason
 
 
+@pytest.mark.parametrize("phase", [0, 1])
+def test_a_busy_machine_ends_the_gate_whatever_the_cells_say(phase):
+    machine = Machine({"k/a": (100, 130)}, load={phase: 0.97})
+    result = gate(machine)
+    assert len(machine.asked) == phase + 1, "nothing more is measured"
+    assert result.gate.verdict is Verdict.ENVIRONMENT_INVALID and exit_code(result.gate) is Exit.INVALID
+    assert verdicts(result) == {"k/a": Verdict.ENVIRONMENT_INVALID}
+    assert "other programs kept 0.97 cores busy" in result.gate.reason
+    assert "0.97 cores busy meanwhile" in text(result.gate) and "0.97 cores busy meanwhile" in markdown(result.gate)
+
+
 def test_all_times_the_same_code_too_and_never_calls_it_slower():
     result = gate(Machine({"k/a": (100, 130)}, same=["k/a"]), every=True)
     assert verdicts(result) == {"k/a": Verdict.ENVIRONMENT_INVALID}

@@ -39,11 +39,18 @@ class _Gate:
     label: str
     screening: judge.Screening
     controls: list[GateCell] = field(default_factory=list)
+    other_load_cores: float | None = None  # the most of its measurements
 
     @property
     def moved(self) -> bool:
-        """Return whether a control fired: such a gate ends at once."""
-        return any(control.flagged for control in self.controls)
+        """Return whether a control fired, or other programs were busy: such a gate ends at once."""
+        return judge.is_busy(self.other_load_cores) or any(control.flagged for control in self.controls)
+
+    def judge_environment(self, evidence: Sequence[Evidence], other_load_cores: float | None) -> None:
+        """Take in what one measurement says of the machine."""
+        self.controls += judge.judge_controls(evidence)
+        loads = [load for load in (self.other_load_cores, other_load_cores) if load is not None]
+        self.other_load_cores = max(loads, default=None)
 
 
 @dataclass
@@ -57,6 +64,7 @@ class Trial:
     seconds_per_arm: float = SECONDS_PER_ARM
     phases: list[dict[str, Any]] = field(default_factory=list)
     report: Report | None = None  # of the first look
+    other_load_cores: float | None = None  # of the last measurement
 
     def run(self) -> dict[str, Any]:
         """Measure and judge; return the record of the trial as it is stored."""
@@ -65,11 +73,14 @@ class Trial:
         gates = []
         for label in self.candidates:
             evidence = evidence_of(first, label)
-            gates.append(_Gate(label, judge.screen(evidence), judge.judge_controls(evidence)))
+            gates.append(_Gate(label, judge.screen(evidence)))
+            gates[-1].judge_environment(evidence, self.other_load_cores)
         self._look_again(first, [gate for gate in gates if gate.screening.open and not gate.moved])
         fresh = self._confirm([gate for gate in gates if gate.screening.flagged and not gate.moved])
         cells = {
-            gate.label: judge.invalidate(judge.confirm(gate.screening, fresh.get(gate.label, [])), gate.controls)
+            gate.label: judge.invalidate(
+                judge.confirm(gate.screening, fresh.get(gate.label, [])), gate.controls, gate.other_load_cores
+            )
             for gate in gates
         }
         return self._record(created, time.monotonic() - began, gates, cells)
@@ -81,7 +92,7 @@ class Trial:
         replicates = policy.REPLICATES * policy.ESCALATION_FACTOR
         more = self._measure("second look", [gate.label for gate in gates], replicates)
         for gate in gates:
-            gate.controls += judge.judge_controls(evidence_of(more, gate.label))
+            gate.judge_environment(evidence_of(more, gate.label), self.other_load_cores)
             if not gate.moved:
                 gate.screening = judge.escalate(gate.screening, evidence_of([*first, *more], gate.label))
 
@@ -92,7 +103,7 @@ class Trial:
         fresh = self._measure("confirmation", [gate.label for gate in gates], policy.CONFIRMING_REPLICATES)
         found = {gate.label: evidence_of(fresh, gate.label) for gate in gates}
         for gate in gates:
-            gate.controls += judge.judge_controls(found[gate.label])
+            gate.judge_environment(found[gate.label], self.other_load_cores)
         return found
 
     def _measure(self, what: str, candidates: Sequence[str], replicates: int) -> list[Replicate]:
@@ -111,6 +122,7 @@ class Trial:
         )
         report = self.measure(request, arms, self.make_progress())
         self.report = self.report or report
+        self.other_load_cores = report.other_load_cores
         found = [outcome.replicate for outcome in report.outcomes]
         phase = {"what": what, "replicates": replicates, "seconds": round(time.monotonic() - began, 2)}
         self.phases.append({**phase, "logs": logs.collect(found, labels, whole=not self.phases)})
@@ -133,7 +145,8 @@ class Trial:
             "thresholds": thresholds(),
             "gates": {
                 gate.label: {
-                    "verdict": str(worst_of(cells[gate.label], gate.controls)),
+                    "verdict": str(worst_of(cells[gate.label], gate.controls, gate.other_load_cores)),
+                    "other_load_cores": gate.other_load_cores,
                     "cells": {each.statistic: _told(each) for each in cells[gate.label]},
                     "fired": [_told(control) for control in gate.controls if control.flagged],
                 }

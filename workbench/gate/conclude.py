@@ -9,6 +9,7 @@ from workbench import policy, record
 from workbench.errors import Exit, InputError
 from workbench.gate.budgets import Budget, judge_budgets
 from workbench.gate.evidence import CONTROL, Arms
+from workbench.gate.judge import is_busy
 from workbench.gate.outcome import Outcome, worst_verdict
 from workbench.record import Verdict
 
@@ -21,6 +22,7 @@ def conclude(
     commits: tuple[str | None, str | None],
     cells: Sequence[record.GateCell],
     controls: Sequence[record.GateCell],
+    other_load_cores: float | None,
     same_code: Sequence[str],
     unjudged: Sequence[str],
     budgets: Sequence[Budget],
@@ -36,7 +38,7 @@ def conclude(
     if not cells and not same_code:
         told = "; ".join(notes)
         raise InputError(f"no metric could be judged{f' ({told})' if told else ''}: measure longer, or other variants")
-    verdict = worst_of(cells, controls)
+    verdict = worst_of(cells, controls, other_load_cores)
     if unjudged and verdict in (Verdict.UNCHANGED, Verdict.FASTER):
         verdict = Verdict.UNRESOLVED
     return record.Gate(
@@ -47,9 +49,10 @@ def conclude(
         base_commit=commits[0],
         candidate_commit=commits[1],
         verdict=verdict,
-        reason=_reason(verdict, cells, controls, same_code, unjudged),
+        reason=_busy_reason(other_load_cores) or _reason(verdict, cells, controls, same_code, unjudged),
         cells=list(cells),
         controls=list(controls),
+        other_load_cores=other_load_cores,
         same_code=list(same_code),
         unjudged=list(unjudged),
         budgets=_judged(budgets, runs, labels.candidate if mode == "revisions" else None),
@@ -61,9 +64,11 @@ def conclude(
     )
 
 
-def worst_of(cells: Sequence[record.GateCell], controls: Sequence[record.GateCell]) -> Verdict:
-    """Return what all cells come to; a control that moved outweighs them all."""
-    if any(control.flagged for control in controls):
+def worst_of(
+    cells: Sequence[record.GateCell], controls: Sequence[record.GateCell], other_load_cores: float | None = None
+) -> Verdict:
+    """Return what all cells come to; a control that moved, and busy other programs, outweigh them all."""
+    if any(control.flagged for control in controls) or is_busy(other_load_cores):
         return Verdict.ENVIRONMENT_INVALID
     return worst_verdict(cells) or Verdict.UNCHANGED
 
@@ -89,8 +94,18 @@ def thresholds() -> dict[str, float]:
         "first_look_alpha": policy.LOOK_ALPHAS[0],
         "escalation_alpha": policy.LOOK_ALPHAS[1],
         "control_alpha": policy.CONTROL_ALPHA,
+        "busy_cores": policy.BUSY_CORES,
         "confirming_replicates": float(policy.CONFIRMING_REPLICATES),
     }
+
+
+def _busy_reason(other_load_cores: float | None) -> str:
+    if other_load_cores is None or not is_busy(other_load_cores):
+        return ""
+    return (
+        f"other programs kept {other_load_cores:.2g} cores busy while it was measured (at most {policy.BUSY_CORES} may "
+        "be): nothing that was measured counts; end them and run it again, or count with --instructions --no-timing"
+    )
 
 
 def _reason(

@@ -201,9 +201,18 @@ def _control(evidence: Evidence, groups: Groups, side: str, p_value: float, fire
     )
 
 
-def invalidate(cells: Sequence[GateCell], controls: Sequence[GateCell]) -> list[GateCell]:
-    """Return `cells` as they count: all of them void where a control moved."""
-    if not any(control.flagged for control in controls):
+def is_busy(other_load_cores: float | None) -> bool:
+    """Return whether other programs kept too much of the machine busy for anything to be judged."""
+    return other_load_cores is not None and other_load_cores > policy.BUSY_CORES
+
+
+def invalidate(
+    cells: Sequence[GateCell], controls: Sequence[GateCell], other_load_cores: float | None = None
+) -> list[GateCell]:
+    """Return `cells` as they count: all of them void where a control moved or other programs were busy."""
+    moved = any(control.flagged for control in controls)
+    if not moved and not is_busy(other_load_cores):
         return list(cells)
-    void = {"verdict": Verdict.ENVIRONMENT_INVALID, "blocks_needed": None, "reason": "a control moved: nothing counts"}
+    reason = "a control moved: nothing counts" if moved else "other programs were busy: nothing counts"
+    void = {"verdict": Verdict.ENVIRONMENT_INVALID, "blocks_needed": None, "reason": reason}
     return [cell.model_copy(update=void) for cell in cells]

@@ -9,6 +9,7 @@ from workbench.gate.words import (
     controls_line,
     environment_line,
     headline,
+    load_line,
     metric_of,
     next_step,
     ordered,
@@ -60,6 +61,8 @@ def _folded(title: str, lines: Iterable[str]) -> list[str]:
 def _details(gate: Gate) -> Iterable[str]:
     if controls_line(gate):
         yield f"- {_escaped(controls_line(gate))}"
+    if load_line(gate):
+        yield f"- {load_line(gate)}"
     for name, commit in ((gate.base, gate.base_commit), (gate.candidate, gate.candidate_commit)):
         if commit:
             yield f"- {_escaped(name)} is `{_code(commit)}`"

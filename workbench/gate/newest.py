@@ -65,6 +65,7 @@ def gate_newest(
     flagged = findings([p_value for _, p_value in found], policy.FALSE_DISCOVERY)
     last = list(runs.values())
     return conclude(
+        other_load_cores=None,
         machine=last[-1].machine,
         mode="baseline",
         labels=Arms(chosen, CANDIDATE),

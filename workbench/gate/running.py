@@ -16,7 +16,7 @@ from workbench.errors import InputError, WorkbenchError
 from workbench.gate.conclude import conclude
 from workbench.gate.evidence import CONTROL, Arms, Evidence, gather
 from workbench.gate.instructions import Counts, instruction_cells
-from workbench.gate.judge import Screening, confirm, escalate, invalidate, judge_controls, screen
+from workbench.gate.judge import Screening, confirm, escalate, invalidate, is_busy, judge_controls, screen
 from workbench.gate.margins import Margins
 from workbench.measure.arms import Arm
 from workbench.measure.driver import Report, Request
@@ -61,7 +61,12 @@ class _Measured:
 
     @property
     def moved(self) -> bool:
-        return any(control.flagged for control in self.controls)
+        return any(control.flagged for control in self.controls) or is_busy(self.other_load_cores)
+
+    @property
+    def other_load_cores(self) -> float | None:
+        """The most that other programs kept busy in any measurement."""
+        return max((load for each in self.reports if (load := each.other_load_cores) is not None), default=None)
 
 
 class Gate:
@@ -116,6 +121,7 @@ class Gate:
             commits=self._options.commits,
             cells=[self._with_functions(cell) for cell in cells],
             controls=self._measured.controls,
+            other_load_cores=self._measured.other_load_cores,
             same_code=[] if self._options.every else same,
             unjudged=[name for name in names if not any(cell.a.startswith(f"{name}@") for cell in cells)],
             budgets=self._options.budgets,
@@ -161,7 +167,7 @@ class Gate:
         fresh: list[Evidence] = []
         if screening.flagged and not self._measured.moved:
             fresh = self._measured_evidence(screening.flagged, policy.CONFIRMING_REPLICATES)
-        return invalidate(confirm(screening, fresh), self._measured.controls)
+        return invalidate(confirm(screening, fresh), self._measured.controls, self._measured.other_load_cores)
 
     def _escalate(self, screening: Screening, names: Sequence[str]) -> Screening:
         self._measured_evidence(names, policy.ESCALATION_FACTOR * self._request.replicates)

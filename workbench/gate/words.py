@@ -103,6 +103,13 @@ def controls_line(gate: Gate) -> str:
     return f"controls: none of {len(gate.controls)} moved; the most is {change(widest)} ({kernel}, {metric_of(widest)})"
 
 
+def load_line(gate: Gate) -> str:
+    """Return what other programs did meanwhile; empty where that is not known."""
+    if gate.other_load_cores is None:
+        return ""
+    return f"other programs kept {gate.other_load_cores:.2f} cores busy meanwhile"
+
+
 def environment_line(gate: Gate) -> str:
     """Return where this was measured."""
     machine = gate.machine
@@ -123,7 +130,7 @@ def text(gate: Gate) -> str:
     if gate.unjudged:
         lines.append(f"changed, and nothing could be judged: {', '.join(gate.unjudged)}")
     lines += [f"budget {budget.title}: {budget.words}" for budget in gate.budgets]
-    lines += [line for line in (controls_line(gate),) if line]
+    lines += [line for line in (controls_line(gate), load_line(gate)) if line]
     lines += [f"note: {note}" for note in gate.notes]
     lines += [f"machine {environment_line(gate)}", f"{gate.duration_s:.0f} s in all", f"next: {next_step(gate)}"]
     return "\n".join(lines)

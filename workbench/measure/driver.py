@@ -71,6 +71,7 @@ class Report:
     duration_s: float
     notes: list[str]
     memory: dict[str, Any]  # a workbench.measure.job.Memory by kernel/variant; empty when not asked for
+    other_load_cores: float | None = None  # what other programs kept busy while blocks were timed; None: not known
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Child:
         assert self._process.stdout is not None
         self._rest = b""
         self.handle = self._process.stdout.fileno()
+        self.pid = self._process.pid
 
     def send(self, text: str) -> None:
         """Send one JSON object. When the process died already, its end will say why."""

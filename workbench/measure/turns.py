@@ -18,6 +18,7 @@ from workbench.errors import InputError
 from workbench.measure.arms import Arm, Cell, differing_parameters, kernel_of, match_cells
 from workbench.measure.driver import Report, Request, Task, changed_code
 from workbench.measure.in_arms import InArms
+from workbench.measure.other_load import OtherLoad
 from workbench.measure.plan import Plan, Trial, balanced_order, choose_plan
 from workbench.measure.processes import Child
 
@@ -64,6 +65,7 @@ class Turns(InArms):
             raise InputError("arms that take turns are not looked at for memory: measure each alone")
         self._plans = dict(plans or {})
         self._first = first_replicate
+        self._other_load: list[float | None] = []  # of each replicate
 
     def _measure(self, folder: Path) -> Report:
         children = self._start("turns_child", self._title(0), folder)
@@ -88,6 +90,7 @@ class Turns(InArms):
             duration_s=time.monotonic() - self._began,
             notes=notes,
             memory={},
+            other_load_cores=_mean(self._other_load),
         )
 
     def _one_round(self, children: list[Child], index: int, folder: Path) -> Outcome:
@@ -115,7 +118,9 @@ class Turns(InArms):
         self._end_phase("warm up")
         self._make_plans(children, cells, clock)
         self._begin_blocks()
+        others = OtherLoad([child.pid for child in children])
         blocks = self._blocks(children, cells, index)
+        self._other_load.append(others.cores())
         closing = [Closing.model_validate(answer) for answer in self._ask(children, "close")]
         self._dismissed(children)
         replicate = record.Replicate(
@@ -234,3 +239,8 @@ class Turns(InArms):
             for cell in cells
             for arm in self._arms
         ]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
