@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -59,5 +60,4 @@ def test_a_program_that_works_is_seen_unless_it_is_our_own():
 
 
 def other_ticks(pid):
-    with open(f"/proc/{pid}/stat") as stream:
-        return sum(map(int, stream.read().rpartition(")")[2].split()[11:13]))
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
