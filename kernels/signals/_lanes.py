@@ -44,6 +44,7 @@ class Lanes(NamedTuple):
     records: np.ndarray  # float64[symbols, width]
     whole: np.ndarray  # the same memory as int64
     window: np.ndarray  # int64[1]
+    weight: np.ndarray  # float64[1], 1 / window
     carry: np.ndarray  # float64[CARRIED, padded symbols]; means something only while bars are taken in
     since: np.ndarray  # int64[padded symbols]: the row from which a symbol's numbers are in `carry`, or IN_RECORD
     room: np.ndarray  # float64[...], where the largest of a window are found

@@ -5,7 +5,9 @@ larger of two: the largest since the block began, and the largest of the rest of
 every start, backwards, when the block began (van Herk 1992; Gil and Werman 1993). Three comparisons a bar.
 
 One series: the largest of 2, 4, 8, ... consecutive bars, each of the last one and the last one moved, up to the largest
-power of two within the window; two of those, one moved, cover the window. Blocks of bars stay in the first cache.
+power of two within the window; two of those, one moved, cover the window. Blocks of bars stay in the first cache. A
+window of one to four vectors needs no block: the largest of a vector's length are made at both ends of the window, and
+what lies between them is what the first end gave a vector or two before.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from kernels.machine.vector import (
 )
 from kernels.signals._lanes import Lanes, Plan, emit, inlined, offer, put
 from kernels.signals._lanes_windowed import demote_window, promote_nothing
-from kernels.signals._scan import BACK_2, BACK_4, LANES, all_finite, finite
+from kernels.signals._scan import BACK_2, BACK_4, CHUNK, LANES, all_finite, finite
 
 
 class Min(Lanes):
@@ -83,6 +85,46 @@ def widen(room, length, span):
 
 
 @inlined
+def largest_of_lanes(close, at, two, four, sign):
+    """Return the largest of two, of four and of `LANES` bars that end at `at` and after; before, they were these."""
+    of_two = maximum(load(close, (at, 0)) * sign, load(close, (at - 1, 0)) * sign)
+    of_four = maximum(of_two, shuffle_two(two, of_two, BACK_2)) if LANES > 2 else of_two
+    return of_two, of_four, maximum(of_four, shuffle_two(four, of_four, BACK_4)) if LANES > 4 else of_four
+
+
+@inlined
+def extreme_in_registers(state, bars, out, first, end, streaming, sign):
+    """Return what `extreme_series` does, for a window of `LANES` to ``4 * LANES`` bars."""
+    close, window, row, at = bars.close, state.window[0], first, first - 3 * LANES
+    reach, vectors = window - LANES, (window - 1) // LANES
+    two = load(close, (at, 0)) * sign  # what is wrong in the first vector is in nothing that is read from `first` on
+    four, old_two, old_four, newest, before = two, two, two, two, two
+    while at < row:
+        before = newest
+        two, four, newest = largest_of_lanes(close, at, two, four, sign)
+        old_two, old_four, _ = largest_of_lanes(close, at - reach, old_two, old_four, sign)
+        at += LANES
+    while row + LANES <= end:
+        stop, at, watched = min(end, row + CHUNK), row, splat(0.0, np.float64)
+        while at + LANES <= stop:
+            watched = multiply_add(load(close, (at, 0)), 0.0, watched)
+            two, four, now = largest_of_lanes(close, at, two, four, sign)
+            old_two, old_four, largest = largest_of_lanes(close, at - reach, old_two, old_four, sign)
+            largest = maximum(largest, now)
+            if vectors > 1:
+                largest = maximum(largest, newest)
+            if vectors > 2:
+                largest = maximum(largest, before)
+            emit(out, (0, at, 0), largest * sign, streaming)
+            before, newest = newest, now
+            at += LANES
+        if not all_finite(watched):
+            break
+        row = at
+    return row
+
+
+@inlined
 def extreme_series(state, bars, out, first, end, streaming, sign):
     """Return what `series` does, of the largest of ``sign * close``, given back times `sign`."""
     close, room, window, row = bars.close, state.room, state.window[0], first
@@ -94,13 +136,9 @@ def extreme_series(state, bars, out, first, end, streaming, sign):
         two = maximum(two, load(close, (at - LANES - 1, 0)) * sign)
         four, watched = two, splat(0.0, np.float64)
         while at + LANES <= stop:
-            price = load(close, (at, 0))
-            watched = multiply_add(price, 0.0, watched)
-            of_two = maximum(price * sign, load(close, (at - 1, 0)) * sign)
-            of_four = maximum(of_two, shuffle_two(two, of_two, BACK_2)) if LANES > 2 else of_two
-            of_eight = maximum(of_four, shuffle_two(four, of_four, BACK_4)) if LANES > 4 else of_four
-            two, four = of_two, of_four
-            store(room, length, of_eight)
+            watched = multiply_add(load(close, (at, 0)), 0.0, watched)
+            two, four, largest = largest_of_lanes(close, at, two, four, sign)
+            store(room, length, largest)
             length += LANES
             at += LANES
         if not all_finite(watched):
@@ -150,6 +188,8 @@ def min_series(state, bars, out, first, end, streaming):
     """The largest of the negated closes."""
     if state.window[0] < LANES:
         return few_series(state, bars, out, first, end, streaming, -1.0)
+    if state.window[0] <= 4 * LANES:
+        return extreme_in_registers(state, bars, out, first, end, streaming, -1.0)
     return extreme_series(state, bars, out, first, end, streaming, -1.0)
 
 
@@ -158,6 +198,8 @@ def max_series(state, bars, out, first, end, streaming):
     """The largest."""
     if state.window[0] < LANES:
         return few_series(state, bars, out, first, end, streaming, 1.0)
+    if state.window[0] <= 4 * LANES:
+        return extreme_in_registers(state, bars, out, first, end, streaming, 1.0)
     return extreme_series(state, bars, out, first, end, streaming, 1.0)
 
 

@@ -16,6 +16,7 @@ from kernels.signals import (
     _lanes_extremes,
     _lanes_macd,
     _lanes_recursive,
+    _lanes_rsi,
     _lanes_vwap,
     _lanes_windowed,
     _state,
@@ -42,7 +43,15 @@ from kernels.signals._records import plans
 from kernels.signals._scan import CHUNK
 
 # Each announces its indicators.
-_FAMILIES = (_lanes_book, _lanes_extremes, _lanes_macd, _lanes_recursive, _lanes_vwap, _lanes_windowed)
+_FAMILIES = (
+    _lanes_book,
+    _lanes_extremes,
+    _lanes_macd,
+    _lanes_recursive,
+    _lanes_rsi,
+    _lanes_vwap,
+    _lanes_windowed,
+)
 CACHE_LINE = 64  # bytes
 TOGETHER = 8  # symbols that are published together: a cache line of each row
 STREAMED = 1 << 15  # bars of one series: its output is then larger than what the first two caches hold
@@ -61,6 +70,7 @@ def allocate(parameters: Mapping[str, int]) -> Lanes:
         records=records,
         whole=records.view(np.int64),
         window=np.array([window], np.int64),
+        weight=np.array([1.0 / window]),
         carry=aligned((CARRIED, padded), np.float64),
         since=since,
         room=aligned(_plans[kind].room(window, symbols), np.float64),

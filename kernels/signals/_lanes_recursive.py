@@ -1,4 +1,4 @@
-"""EMA, RSI and ATR by vectors: a lane is a symbol, or several lanes are consecutive bars of one (`_scan`)."""
+"""EMA and ATR by vectors: a lane is a symbol, or several lanes are consecutive bars of one (`_scan`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from kernels.machine.vector import (
     load_masked,
     maximum,
     multiply_add,
-    select,
     splat,
     store_masked,
 )
@@ -23,10 +22,6 @@ from kernels.signals._scan import CHUNK, LANES, all_finite, back_1, finite, powe
 
 class Ema(Lanes):
     """State of the exponential average."""
-
-
-class Rsi(Lanes):
-    """State of the relative strength index."""
 
 
 class Atr(Lanes):
@@ -93,104 +88,6 @@ def ema_demote(state, bars, symbol, row):
 
 
 offer("ema", Ema, Plan(ema_rows, ema_series, ema_promote, ema_demote))
-
-
-# ---- RSI -----------------------------------------------------------------------------------------------------------
-
-
-@inlined
-def strength(gain, loss):
-    """Return ``100 * gain / (gain + loss)``, 0 where there was neither."""
-    both = gain + loss
-    return select(both > 0.0, (gain * 100.0) / both, 0.0)
-
-
-@inlined
-def rsi_rows(state, bars, out, at, span, first, end, mask, streaming):
-    """Two of Wilder's averages; their common weight cancels in the ratio, but is kept for the record."""
-    weight = 1.0 / state.window[0]
-    gain, loss = load_masked(state.carry, (0, at), mask), load_masked(state.carry, (1, at), mask)
-    last = load_masked(bars.close, (first - 1, at), mask)
-    for row in range(first, end):
-        close = load_masked(bars.close, (row, at), mask)
-        change = close - last
-        rise = maximum(change, 0.0)
-        gain = multiply_add(gain, 1.0 - weight, rise * weight)
-        loss = multiply_add(loss, 1.0 - weight, (rise - change) * weight)
-        last = close
-        put(out, (0, row, at), strength(gain, loss), mask, streaming)
-    well = finite(loss)
-    store_masked(state.carry, (0, at), gain, mask & well)
-    store_masked(state.carry, (1, at), loss, mask & well)
-    return bits(well)
-
-
-@inlined
-def rises(close, row):
-    """Return by how much the closes from `row` on have risen and fallen, each at least 0."""
-    change = load(close, (row, 0)) - load(close, (row - 1, 0))
-    rise = maximum(change, 0.0)
-    return rise, rise - change
-
-
-@inlined
-def rsi_series(state, bars, out, first, end, streaming):
-    """Two scans, of the averages times the window: the weight cancels in the ratio."""
-    close, window = bars.close, state.window[0]
-    decay = 1.0 - 1.0 / window
-    by, ends, zero = powers(decay), stack_zeros((2, LANES), np.float64), splat(0.0, np.float64)
-    gain, loss, row, bad = state.carry[0, 0] * window, state.carry[1, 0] * window, first, 0.0
-    for lane in range(LANES):
-        change = close[row + lane, 0] - close[row + lane - 1, 0]
-        bad += change - change
-        gain = gain * decay + (change if change > 0.0 else 0.0)
-        loss = loss * decay + (-change if change < 0.0 else 0.0)
-        ends[0, lane], ends[1, lane] = gain, loss
-        out[0, row + lane, 0] = 100.0 * gain / (gain + loss) if gain + loss > 0.0 else 0.0
-    if bad != 0.0:
-        return first
-    gains, losses, row = load(ends, (0, 0)), load(ends, (1, 0)), row + LANES
-    oldest_up, oldest_down = rises(close, row - 2 * LANES)
-    up, down = rises(close, row - LANES)
-    two, four, _ = weigh(oldest_up, back_1(zero, oldest_up), zero, zero, by)
-    two, four, _ = weigh(up, back_1(oldest_up, up), two, four, by)
-    two_down, four_down, _ = weigh(oldest_down, back_1(zero, oldest_down), zero, zero, by)
-    two_down, four_down, _ = weigh(down, back_1(oldest_down, down), two_down, four_down, by)
-    while row + LANES <= end:
-        gains_before, losses_before, stop, at = gains, losses, min(end, row + CHUNK), row
-        while at + LANES <= stop:
-            next_up, next_down = rises(close, at)
-            two, four, fresh = weigh(next_up, back_1(up, next_up), two, four, by)
-            two_down, four_down, fresh_down = weigh(next_down, back_1(down, next_down), two_down, four_down, by)
-            up, down = next_up, next_down
-            gains = multiply_add(gains, by[3], fresh)
-            losses = multiply_add(losses, by[3], fresh_down)
-            emit(out, (0, at, 0), strength(gains, losses), streaming)
-            at += LANES
-        if not all_finite(losses):
-            gains, losses = gains_before, losses_before
-            break
-        row = at
-    state.carry[0, 0], state.carry[1, 0] = gains[LANES - 1] / window, losses[LANES - 1] / window
-    return row
-
-
-@inlined
-def rsi_promote(state, symbol):
-    """Both averages."""
-    state.carry[0, symbol] = state.records[symbol, scalar.GAIN]
-    state.carry[1, symbol] = state.records[symbol, scalar.LOSS]
-
-
-@inlined
-def rsi_demote(state, bars, symbol, row):
-    """Both averages and the last close."""
-    record = state.records[symbol]
-    record[scalar.LAST] = bars.close[row - 1, symbol]
-    record[scalar.GAIN], record[scalar.LOSS] = state.carry[0, symbol], state.carry[1, symbol]
-
-
-offer("rsi", Rsi, Plan(rsi_rows, rsi_series, rsi_promote, rsi_demote))
 
 
 # ---- ATR -----------------------------------------------------------------------------------------------------------

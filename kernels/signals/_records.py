@@ -31,6 +31,7 @@ class Records(NamedTuple):
     records: np.ndarray  # float64[symbols, width]
     whole: np.ndarray  # int64[symbols, width], the same memory: for the places in a record, which are whole numbers
     window: np.ndarray  # int64[1]
+    weight: np.ndarray  # float64[1], 1 / window: a tick needs not divide
     lock: np.ndarray  # a mutex, under which threads take symbols
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from kernels.machine.hints import choose
 from kernels.signals._records import COUNT, Records, forget, good, inlined, offer
 from kernels.signals._state import FAST, SIGNAL, SLOW
 
@@ -77,8 +78,20 @@ def take_macd(state, record, whole, window, bar):
 
 @inlined
 def take_rsi(state, record, whole, window, bar):
-    """Take in a bar; return the relative strength index of its closes."""
+    """Take in a bar; return the relative strength index of its closes.
+
+    Once it has started, a good bar passes one branch and no division by the window.
+    """
     close = bar[2]
+    if record[COUNT] > window and good(close):
+        weight, change = state.weight[0], close - record[LAST]
+        rise = choose(change > 0.0, change, 0.0)
+        gain = record[GAIN] + weight * (rise - record[GAIN])
+        loss = record[LOSS] + weight * ((rise - change) - record[LOSS])
+        record[COUNT] += 1.0
+        record[LAST], record[GAIN], record[LOSS] = close, gain, loss
+        both = gain + loss
+        return (choose(both != 0.0, 100.0 * gain / both, 0.0),)
     if not good(close):
         forget(record, LOSS + 1)
         return (np.nan,)

@@ -49,21 +49,29 @@ class Max(Records):
 def take_sma(state, record, whole, window, bar):
     """Take in a bar; return the mean of the last `window` closes.
 
-    Chosen without branches: single ticks of many symbols come at any place of their rings, which nobody can guess.
+    Chosen without branches: single ticks of many symbols come at any place of their rings, which nobody can guess. Once
+    the ring is full, a good bar passes one branch and no division by the window.
     """
     close = bar[2]
+    if record[COUNT] >= window and good(close):
+        place = np.uint64(whole[PLACE])  # without a sign: an index that may be negative is looked at first
+        at, full = place + np.uint64(SMA_RING), whole[PLACE] == window - 1
+        fresh = close + choose(place > np.uint64(0), record[FRESH], 0.0)
+        total = choose(full, fresh, record[SUM] + (close - record[at]))
+        record[COUNT] += 1.0
+        record[FRESH], record[SUM], record[at] = fresh, total, close
+        whole[PLACE] = choose(full, 0, whole[PLACE] + 1)
+        return (total * state.weight[0],)
     if not good(close):
         forget(record, SMA_RING)
         return (np.nan,)
     record[COUNT] += 1.0
-    place, inverse, old = whole[PLACE], 1.0 / window, record[SMA_RING + whole[PLACE]]
-    fresh = close + choose(place > 0, record[FRESH], 0.0)
-    running = record[SUM] + (close - choose(record[COUNT] > window, old, 0.0))
-    record[FRESH] = fresh
-    record[SUM] = choose(place == window - 1, fresh, running)
+    place = whole[PLACE]
+    record[FRESH] = close + (record[FRESH] if place > 0 else 0.0)
+    record[SUM] = record[FRESH] if place == window - 1 else record[SUM] + close
     record[SMA_RING + place] = close
     whole[PLACE] = next_place(place, window)
-    return (record[SUM] * inverse if record[COUNT] >= window else np.nan,)
+    return (record[SUM] * state.weight[0] if record[COUNT] >= window else np.nan,)
 
 
 @inlined

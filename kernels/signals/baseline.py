@@ -28,6 +28,7 @@ def allocate(parameters: Mapping[str, int]) -> Records:
         records=records,
         whole=records.view(np.int64),
         window=np.array([window], np.int64),
+        weight=np.array([1.0 / window]),
         lock=new_mutex(),
     )
 

@@ -4,6 +4,7 @@
   instruction takes as many symbols as the target has lanes, and four registers of symbols are taken together, so that
   their chains of additions overlap. Few rows at a time: memory is then read nearly in order.
 - One series: the recurrence is rewritten so that a vector of bars follows from the vector before (`_scan`).
+  RSI of a long one: the lanes go down stretches of it that are far apart (`_lanes_rsi`).
 - No ring is kept while bars are taken in: what leaves a window is read where it lies, in the input. The records of
   `baseline` take the first bars, the bad ones, and what is left when a call ends.
 
