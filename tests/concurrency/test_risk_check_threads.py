@@ -88,9 +88,12 @@ def compiled_for(name):
 
     @compiled
     def watch(state, most, found, arrived):
-        """Look at what the accounts have open until the workers are done, and count what is above a limit."""
+        """Look at what the accounts have open until the workers are done, and count what is above a limit.
+
+        At least once: on one core the workers may be done before this thread has its first turn.
+        """
         meet(arrived, WORKERS + 1, 1)
-        while atomics.load(arrived, 1, "acquire") < WORKERS:
+        while found[0] == 0 or atomics.load(arrived, 1, "acquire") < WORKERS:
             for account in range(ACCOUNTS):
                 now = exposure(state, account)
                 found[0] += 1
