@@ -52,10 +52,17 @@ def _in_threads(calls: Sequence[Callable[[], Any]], cores: Sequence[int], call_o
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    started: list[threading.Thread] = []
+    try:
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+    except BaseException:  # no further thread to be had, or Ctrl-C: who waits already must not wait for ever
+        call_off()
+        raise
+    finally:
+        for thread in started:
+            thread.join()
     if failures:
         raise next((error for error in failures if not isinstance(error, threading.BrokenBarrierError)), failures[0])
     return answers

@@ -173,7 +173,9 @@ class StartLine:
             if isinstance(call.func, ForeignReplay):
                 function, numbers, reached = call.func.bind(*call.args[:-1])  # the probe is None
                 address = ctypes.cast(function, ctypes.c_void_p).value
-                return functools.partial(_foreign, reached, (*line, address, tuple(map(int, numbers))))
+                arguments = (*line, address, tuple(map(int, numbers)))
+                _code(call_foreign, arguments)
+                return functools.partial(_foreign, reached, arguments)
         return functools.partial(self._by_python, line, call)
 
     def call_off(self) -> None:

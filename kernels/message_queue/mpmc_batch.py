@@ -76,7 +76,7 @@ def take_positions(state, index, turn, most, probe, pauses):
             if taken:
                 return position, n
             position = seen
-        elif ahead < 0:
+        elif ahead <= 0:  # 0 where nothing was asked for
             count(probe, LINES_TOUCHED, 2)
             return position, 0
         else:

@@ -15,9 +15,9 @@ import numpy as np
 
 from kernels import cpp
 from kernels.catalog import Variant
-from kernels.probe import Probe
 from kernels.risk_check._plain import limits_of
 from kernels.risk_check._rules import REASONS
+from kernels.start_line import ForeignReplay
 
 
 @functools.cache
@@ -65,11 +65,10 @@ def reset(state: PeerState) -> None:
     state.library.check_reset(state.check)
 
 
-def replay(state: PeerState, orders: Any, out: np.ndarray, begin: int, probe: Probe | None) -> int:
-    """Work through the requests from `begin` on, in one call without the GIL. Returns where it ended: the end."""
+def bind(state: PeerState, orders: Any, out: np.ndarray, begin: int) -> tuple[Any, tuple[int, ...], int]:
+    """Return the call that works through the requests from `begin` on, without Python's lock."""
     pointers = [column.ctypes.data for column in (*orders, out)]
-    state.library.check_replay(state.check, *pointers, begin, len(out))
-    return len(out)
+    return state.library.check_replay, (state.check, *pointers, begin, len(out)), len(out)
 
 
 VARIANT = Variant(
@@ -78,7 +77,7 @@ VARIANT = Variant(
     idea="C++: a struct for each account on its own cache lines, behind a spin lock of std::atomic_flag.",
     allocate=allocate,
     reset=reset,
-    replay_from=replay,
+    replay_from=ForeignReplay(bind),
     peer=True,
     missing=cpp.missing,
 )

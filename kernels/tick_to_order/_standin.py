@@ -7,7 +7,8 @@ nothing of its neighbours in the caches or in the time.
 
 What returns nothing (a fill booked, a slot given back) does nothing. The queue's stand-in hands over the one parcel
 that a single thread has under way. A stand-in knows its input by its length and a sample of its events; another one is
-recorded anew, which gives the right orders and is not isolated. What the calls do is in `_standin_calls`.
+recorded anew, which gives the right orders and is not isolated. An input that differs outside of the sample alone (one
+event changed by hand) would be taken for the recorded one: build anew for it. What the calls do is in `_standin_calls`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ PLAYING, AT, FRESH, WHOLE, LENGTH = range(5)  # what `words` holds, int64 each; 
 SAMPLE = 8
 SAMPLES = 40  # the events at 2**k - 1, and the last: more than any input has
 MOST = 32  # answers to one message, at most
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 FIRST_ROOM = 1 << 14
 
 hot = kernel_jit(inner=True, forceinline=True, _nrt=False)
@@ -110,7 +112,14 @@ def _end(part, events):
 def _has_room(part):
     if not is_stand_in_type(part):
         return lambda part: True
-    return lambda part: (part.words[PLAYING] != 0) | (part.words[AT] + MOST <= part.tape.shape[0])
+    return _has_room_on_tape
+
+
+def _has_room_on_tape(part):
+    room = part.words[AT] + MOST <= part.tape.shape[0]
+    if (part.words[PLAYING] != 0) & (not room):  # what was recorded had room
+        raise ValueError("tick_to_order: this is not the input that was recorded: build the pipeline anew for it")
+    return room
 
 
 def _nothing(part, events):
@@ -121,11 +130,16 @@ def _nothing(part, events):
 def _word_of(event):
     """Return a word in which two events hardly agree."""
     mixed = np.uint64(event.order_id) ^ (np.uint64(event.price_ticks) << np.uint64(32)) ^ np.uint64(event.size)
-    return np.int64((mixed ^ np.uint64(event.timestamp_ns)) * np.uint64(0x9E3779B97F4A7C15))
+    mixed = (mixed ^ np.uint64(event.timestamp_ns)) * MULTIPLIER
+    kinds = (np.uint64(event.symbol) << np.uint64(16)) | (np.uint64(event.kind) << np.uint64(8)) | np.uint64(event.side)
+    mixed ^= (mixed >> np.uint64(29)) ^ kinds ^ (np.uint64(event.new_order_id) << np.uint64(1))
+    return np.int64(mixed * MULTIPLIER)
 
 
 def _begin_tape(part, events):
     words, length = part.words, events.shape[0]
+    if (words[FRESH] == 0) & (words[PLAYING] != 0) & (length > 0):
+        raise ValueError("tick_to_order: the neighbours were replayed from a tape: reset before another input")
     same = (words[FRESH] != 0) & (length > 0) & (length <= words[LENGTH])
     place = 1
     for k in range(SAMPLES - 1):

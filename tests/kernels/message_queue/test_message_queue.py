@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba.core.runtime import _nrt_python, rtsys
 
+from kernels._jit import kernel_jit
 from kernels.marked import marked_point
-from kernels.message_queue import KERNEL
+from kernels.message_queue import KERNEL, mpmc_batch
 from kernels.message_queue._work import ALONE, ALONE_TRIP, CONSUMER, COUNT, PRODUCER, ROLE, make_work
 from kernels.messages import EVENT
 
@@ -272,3 +273,23 @@ def test_every_target_gives_the_same(tmp_path, cpu, features, expected):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     assert expected in done.stdout
+
+
+@kernel_jit(_nrt=False)
+def push_range(state, records, begin, end):
+    return mpmc_batch.enqueue_some(state, records, begin, end, None, None)
+
+
+@kernel_jit(_nrt=False)
+def pop_range(state, records, begin, end):
+    return mpmc_batch.dequeue_some(state, records, begin, end, None, None)
+
+
+def test_a_batch_of_nothing_takes_nothing_and_returns():
+    """`mpmc_batch` must not wait for a slot that it does not need."""
+    state = KERNEL.variants["mpmc_batch"].build(slots=4).state
+    records = np.zeros((2, state.slots.shape[1] - 1), np.int64)
+    assert push_range(state, records, 1, 1) == pop_range(state, records, 0, 0) == 0
+    assert push_range(state, records, 0, 2) == 2
+    assert push_range(state, records, 2, 2) == pop_range(state, records, 1, 1) == 0
+    assert pop_range(state, records, 0, 2) == 2

@@ -66,6 +66,20 @@ def test_a_run_that_goes_on_without_a_reset_is_no_replay_of_the_tape():
     assert np.array_equal(replay(alone, events[:900]), replay(whole, events[:900]))  # nothing whole was kept of that
     assert np.array_equal(replay(alone, events[:500]), replay(whole, events[:500]))  # the beginning of what was kept
     assert alone.state.book.words[PLAYING]
+    with pytest.raises(ValueError, match="reset before another input"):  # the neighbours have not seen the beginning
+        COMBINED.replay(alone, events[500:])
+    assert np.array_equal(replay(alone, events), replay(whole, events))
+
+
+@pytest.mark.parametrize("field", ["side", "symbol"])
+def test_an_input_of_the_same_ids_and_prices_is_another_one(field):
+    events = market(5, 1000)
+    alone = COMBINED.build(symbols=3, live="risk", **EAGER)
+    replay(alone, events)
+    other = events.copy()
+    other[field] = 1 - other[field] if field == "side" else (other[field] + 1) % 3
+    replay(alone, other)
+    assert not alone.state.book.words[PLAYING]
 
 
 def test_what_one_live_part_cannot_do_is_told():
