@@ -81,6 +81,23 @@ def test_artefacts_are_laid_into_the_data_folder(tmp_path):
     assert "artefacts of profiles lie in" in told
 
 
+def test_an_artefact_that_is_there_stays_as_it_is_and_one_that_is_gone_comes_back(tmp_path):
+    (tmp_path / "lines.html").write_text("lines")
+    profile = record.ProfileRecord(
+        machine=factory.machine(), variant="a/b", profile_kind="cpu", artefacts=[str(tmp_path / "lines.html")]
+    )
+    open_store().add(profile)
+    invoke("export", profile.record_id, "-o", tmp_path / "bundle")
+    here = tmp_path / "home" / "artefacts" / profile.record_id / "lines.html"
+    here.parent.mkdir(parents=True)
+    here.write_text("with my notes")
+    assert "took in 0 of 1" in invoke("import", tmp_path / "bundle").output
+    assert here.read_text() == "with my notes"
+    here.unlink()
+    invoke("import", tmp_path / "bundle")
+    assert here.read_text() == "lines"
+
+
 def test_the_list_as_json_and_of_an_empty_store():
     assert "holds no such record" in invoke("list").output
     run = factory.run(with_blocks=False)

@@ -129,7 +129,8 @@ def import_(file: Path, with_baselines: bool, url: str | None) -> None:
         new, taken = take_in(store, bundle.records(), bundle.baselines() if with_baselines else [])
         folder = files.data_folder()
         for name in bundle.artefacts():
-            files.write_bytes(folder / name, bundle.read(name))
+            if not (folder / name).exists():
+                files.write_bytes(folder / name, bundle.read(name))
         total = len(bundle.manifest.records)
         click.echo(
             f"took in {len(new)} of {_number(total, 'record')}, {total - len(new)} were there already: {store.where}"

@@ -24,16 +24,11 @@ from workbench import files
 from workbench.errors import InputError, WorkbenchError
 from workbench.measure.histogram import Histogram, HistogramError
 from workbench.record import Frozen, ProfileRecord, Record, RecordError, Run, from_json
+from workbench.store.bundle_entries import MANIFEST, MOST_BYTES, Entries, EntryError, record_id_of
 from workbench.store.database import Baseline
 from workbench.store.histogram_logs import logs_of
 
 SCHEMA = "workbench/bundle/1"
-MANIFEST = "manifest.json"
-MOST_MEMBERS = 100_000
-MOST_BYTES = 256 << 20  # of one member, unpacked: a thousand times a record of six processes
-MOST_BYTES_TOGETHER = 4 << 30
-MOST_RATIO = 500  # unpacked over packed, from a megabyte on: JSON of histograms reaches 10, zeros 1,000
-_NAMES = re.compile(r"(records|machines|histograms|artefacts)/[A-Za-z0-9_-]{1,64}(\.json|/[^/\\\x00-\x1f]{1,180})")
 _RECORD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -76,16 +71,18 @@ class Manifest(Frozen):
 def write_bundle(path: Path, records: Sequence[Record], baselines: Sequence[Baseline] = ()) -> Manifest:
     """Write `records` and `baselines` of them to `path`, whole or not at all. Artefacts that are gone are left out.
 
-    Raises InputError without a record, or where `path` cannot be written.
+    Raises InputError without a record, where `path` cannot be written or an artefact cannot be read, and where `Bundle`
+    would refuse what was written: for too many records at once, or an artefact that is too large.
     """
     if not records:
         raise InputError("there is no record to export: name some, or give --all")
     members: dict[str, Member] = {}
+    entries = Entries()
     with files.replacing(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         for record in records:
             for name, data in _members_of(record):
                 members[name] = Member(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
-                archive.writestr(_entry(name), data)
+                _put(archive, entries, name, data)
         kept = {record.record_id for record in records}
         manifest = Manifest(
             schema=SCHEMA,
@@ -97,16 +94,21 @@ def write_bundle(path: Path, records: Sequence[Record], baselines: Sequence[Base
             ],
             members=members,
         )
-        archive.writestr(_entry(MANIFEST), manifest.model_dump_json(by_alias=True, indent=1))
+        _put(archive, entries, MANIFEST, manifest.model_dump_json(by_alias=True, indent=1).encode())
     return manifest
 
 
-def _entry(name: str) -> zipfile.ZipInfo:
-    """Return the head of a member: no time of its own, so that the same records make the same bytes."""
+def _put(archive: zipfile.ZipFile, entries: Entries, name: str, data: bytes) -> None:
+    """Write a member without a time of its own, so that the same records make the same bytes; check it as a reader."""
     entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
     entry.compress_type = zipfile.ZIP_DEFLATED
     entry.external_attr = 0o644 << 16
-    return entry
+    archive.writestr(entry, data)
+    try:
+        entries.take(entry)
+    except EntryError as error:
+        remedy = "export fewer records at once, or move the artefact away"
+        raise InputError(f"the bundle was not written: {error}: {remedy}") from None
 
 
 def _members_of(record: Record) -> Iterator[tuple[str, bytes]]:
@@ -124,10 +126,32 @@ def _members_of(record: Record) -> Iterator[tuple[str, bytes]]:
         for name, text in logs.items():
             yield f"histograms/{record.record_id}/{name}.hlog", text.encode()
     if isinstance(record, ProfileRecord):
-        for name in dict.fromkeys(record.artefacts):
-            file = Path(name)
-            if file.is_file() and _NAMES.fullmatch(f"artefacts/{record.record_id}/{file.name}"):
-                yield f"artefacts/{record.record_id}/{file.name}", file.read_bytes()
+        yield from _artefacts_of(record)
+
+
+def _artefacts_of(record: ProfileRecord) -> Iterator[tuple[str, bytes]]:
+    """Yield the artefacts that are still there. Of two files with one name the later gets a number."""
+    used: set[str] = set()
+    for path in map(Path, dict.fromkeys(record.artefacts)):
+        try:
+            if not path.is_file():
+                continue
+            size_bytes = path.stat().st_size
+            if size_bytes > MOST_BYTES:  # before it is read into memory
+                what = f"{path} has {size_bytes:,} bytes, a file in a bundle at most {MOST_BYTES:,}"
+                raise InputError(f"the bundle was not written: {what}: move that artefact away")
+            data = path.read_bytes()
+        except OSError as error:
+            what = f"artefact {path} of record {record.record_id} cannot be read ({error.strerror})"
+            raise InputError(f"{what}: make it readable, or move it away") from None
+        name, number = path.name, 1
+        while name in used:
+            number += 1
+            name = f"{path.stem}-{number}{path.suffix}"
+        member = f"artefacts/{record.record_id}/{name}"
+        if record_id_of(member) is not None:
+            used.add(name)
+            yield member, data
 
 
 class Bundle:
@@ -168,6 +192,8 @@ class Bundle:
                 record = from_json(self.read(name), f"{self.path}: {name}")
             except RecordError as error:
                 raise InputError(str(error)) from None
+            except RecursionError:
+                raise InputError(f"{self.path}: {name} is nested deeper than any record: export it again") from None
             if (record.record_id, record.kind) != (held.record_id, held.kind):
                 raise InputError(f"{self.path}: {name} holds another record than its name says: export it again")
             yield record
@@ -184,30 +210,25 @@ class Bundle:
         return [name for name in self.manifest.members if name.startswith("artefacts/")]
 
     def read(self, name: str) -> bytes:
-        """Return the content of one member, which is as long as the archive's directory says."""
+        """Return the content of one member, which is as long as the archive's directory says.
+
+        No more than that is unpacked: without a length `zipfile` unpacks up to 1 GiB before it compares.
+        """
+        entry = self._entries[name]
         try:
-            return self._archive.read(self._entries[name])
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            with self._archive.open(entry) as stream:
+                return stream.read(entry.file_size + 1)  # one more reaches the end, where the checksum is compared
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
             raise InputError(f"{self.path} is damaged at {name} ({error}): fetch or export it again") from None
 
-    def _safe_entries(self) -> dict[str, zipfile.ZipInfo]:
+    def _safe_entries(self) -> Entries:
         """Return the entries by name, after all that could harm is refused. Nothing is unpacked yet."""
-        entries: dict[str, zipfile.ZipInfo] = {}
-        listed = self._archive.infolist()
-        if len(listed) > MOST_MEMBERS or sum(entry.file_size for entry in listed) > MOST_BYTES_TOGETHER:
-            raise InputError(f"{self.path} would unpack to more than a bundle holds: it was not opened")
-        for entry in listed:
-            if entry.filename != MANIFEST and not _safe(entry.filename):
-                raise InputError(f"{self.path} holds {entry.filename[:80]!r}, which is no part of a bundle")
-            if entry.filename in entries:
-                raise InputError(f"{self.path} holds {entry.filename[:80]!r} twice: export it again")
-            inflated = entry.file_size > 1 << 20 and entry.file_size > MOST_RATIO * max(entry.compress_size, 1)
-            if entry.file_size > MOST_BYTES or inflated:
-                what = f"{entry.filename[:80]!r} would unpack to {entry.file_size:,} bytes"
-                raise InputError(f"{self.path}: {what}, more than anything in a bundle: it was not opened")
-            if entry.flag_bits & 1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise InputError(f"{self.path}: {entry.filename[:80]!r} is packed in a way that bundles are not")
-            entries[entry.filename] = entry
+        entries = Entries()
+        try:
+            for entry in self._archive.infolist():
+                entries.take(entry)
+        except EntryError as error:
+            raise InputError(f"{self.path}: {error}: it was not opened") from None
         return entries
 
     def _read_manifest(self) -> Manifest:
@@ -243,6 +264,9 @@ class Bundle:
         beside = [name for name in there if name.startswith("records/")]
         if absent or len(set(wanted)) != len(wanted) or len(wanted) != len(beside):
             raise InputError(f"{self.path}: {MANIFEST} and the records beside it do not agree: export it again")
+        stray = [name for name in sorted(there) if record_id_of(name) not in wanted]
+        if stray:
+            raise InputError(f"{self.path}: {stray[0][:80]!r} belongs to no record of it: export it again")
         lost = [named.name for named in self.manifest.baselines if named.record_id not in wanted]
         if lost:
             raise InputError(f"{self.path}: baseline {lost[0][:80]!r} stands for a record that is not there")
@@ -250,11 +274,6 @@ class Bundle:
             data = self.read(name)
             if len(data) != member.bytes or hashlib.sha256(data).hexdigest() != member.sha256:
                 raise InputError(f"{self.path}: {name} is not what it was when it was exported: fetch it again")
-
-
-def _safe(name: str) -> bool:
-    """Return whether `name` is one of a bundle's, and leads nowhere else when a file is made of it."""
-    return bool(_NAMES.fullmatch(name)) and not any(part in ("", ".", "..") for part in name.split("/"))
 
 
 def _check_histograms(record: Record, path: Path) -> None:
