@@ -70,14 +70,19 @@ INSTRUCTION_EVENTS = 20_000
 """Valgrind runs code some fifty times slower: so many events take seconds, and a count does not scatter."""
 
 HISTORY_Q = 0.01
-"""Of the series of which a history says that they changed, at most this part did not (Benjamini, Hochberg). Stricter
-than a gate's 0.05, because the same question is asked every night."""
+"""Of the series of one kernel on one kind of machine of which a history says that they changed, at most this part did
+not (Benjamini, Hochberg). Stricter than a gate's 0.05, because the same question is asked every night."""
 
 HISTORY_NIGHTS = 20
 """Nights on each side that size a step: a month of working days. More would bring in what was before something else."""
 
-HISTORY_NEAR = 5
-"""An accepted step is a found one that lies within so many nights of it: with every new night it may be placed anew."""
+HISTORY_NEAR = 4
+"""An accepted step is a found one that lies within so many nights of it: with every new night it may be placed anew.
+Steps are five nights apart at least: a new one is out of reach as long as the other stays where it was accepted."""
+
+OWN_BASELINES = ("history", "pytest")
+"""Names under which the workbench itself keeps baselines: pinned nights, and those of tests. No person's `--baseline`
+is one of them unless it is named, and no person saves under them: each would replace the other."""
 
 
 def margin_for(statistic: str) -> float:

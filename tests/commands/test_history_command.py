@@ -48,7 +48,7 @@ def test_a_slower_level_is_shown_and_ends_with_3(store):
     assert code == 3
     assert "order_book/ladder service_time p50" in told and "SLOWER" in told
     assert "step 2026-03-21 +9.8 %" in told and "1300000000..1400000000" in told
-    assert "next: workbench bisect 130000000000 140000000000 order_book/ladder" in told
+    assert "next: workbench bisect 130000000000 140000000000 order_book/ladder --on p50" in told
     assert "▁" in told and "█" in told
 
 
@@ -80,6 +80,38 @@ def test_a_pinned_night_is_the_base(store):
     assert call("order_book", "--pin", "058-")[0] == 0
     with pytest.raises(WorkbenchError, match="no night or record"):
         call("order_book", "--pin", "2020-01-01")
+
+
+def test_only_a_night_is_pinned_and_a_refusal_keeps_the_earlier_pin(store):
+    fill(store, [1.0] * 12)
+    call("order_book", "--pin", "2026-03-02")
+    speeds = {"ladder@main": 40.0, "ladder@HEAD": 40.0}
+    gate = factory.run("order_book", speeds, created=START + datetime.timedelta(days=3), with_blocks=False)
+    store.add(gate.model_copy(update={"record_id": "gate"}))
+    with pytest.raises(
+        WorkbenchError, match="gate is no night or record of order_book: name one that `workbench run` measured"
+    ):
+        call("order_book", "--pin", "gate")
+    assert store.baseline("history", "order_book").record_id.startswith("001-")
+
+
+def test_a_pinned_day_is_the_base_of_every_input_of_that_night(store):
+    fill(store, [1.0] * 12)
+    for run in store.runs(limit=None):
+        workload = run.workload.model_copy(update={"sha256": "1" * 64})
+        hour_later = run.created + datetime.timedelta(hours=1)
+        changes = {"record_id": run.record_id + "-other", "workload": workload, "created": hour_later}
+        store.add(run.model_copy(update=changes))
+    document = json.loads(call("order_book", "--statistic", "p50", "--pin", "2026-03-02", "--json")[1])
+    assert [result["base"] for result in document["results"]] == [{"is": "pinned", "date": "2026-03-02"}] * 2
+
+
+def test_since_a_day_after_the_pinned_night_says_that_the_base_is_gone(store):
+    fill(store, [1.0] * 20)
+    call("order_book", "--pin", "2026-03-02")
+    assert "is not among these" not in call("order_book")[1]
+    told = call("order_book", "--since", "2026-03-05")[1]
+    assert "note: the pinned night of 2026-03-02 is not among these: nothing is held against it" in told
 
 
 def test_json_says_what_the_table_says(store):

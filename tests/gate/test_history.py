@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from workbench.gate import history as gate_history
 from workbench.gate import history_words as words
 from workbench.gate.history import analyse, drifted, step_near
 from workbench.gate.series import build_series, same_code, what_changed
@@ -56,6 +57,10 @@ def rows(factors, noise=0.004, base=40.0, **changes):
 def history(made, accepted=(), pinned=None):
     (one,) = analyse(build_series(made, NOW), accepted, pinned)
     return one
+
+
+def moment(place):
+    return START + datetime.timedelta(days=place, minutes=5)
 
 
 def accept(place, **changes):
@@ -144,7 +149,7 @@ def test_a_slower_level_is_found_sized_and_leads_to_bisect():
     assert (step.before, step.after) == ("1d".ljust(40, "0"), "1e".ljust(40, "0"))
     assert step.cause == "machine code changed"
     assert one.verdict is Verdict.SLOWER and one.against_previous.verdict is Verdict.SLOWER
-    assert words.next_step(one) == "workbench bisect 1d0000000000 1e0000000000 order_book/ladder"
+    assert words.next_step(one) == "workbench bisect 1d0000000000 1e0000000000 order_book/ladder --on p50"
     assert "+7.9 % (p 0.001), 1d00000000..1e00000000" in words.step_words(one, step)
 
 
@@ -167,7 +172,8 @@ def test_the_same_machine_code_names_the_environment():
         made[night]["settings"] = newer
     one = history(made)
     assert one.steps[0].cause == "no code change: llvm 19.1 -> 20.1, target features aa -> bb"
-    assert words.next_step(one).startswith("workbench history order_book --accept 2026-01-21")
+    only = "--metric service_time --statistic p50"
+    assert words.next_step(one).startswith(f"workbench history order_book/ladder {only} --accept 2026-01-21 --because")
     for night in range(20, 40):
         made[night]["code_hashes"] = "{}"
     assert history(made).steps[0].cause == "llvm 19.1 -> 20.1, target features aa -> bb"
@@ -201,6 +207,64 @@ def test_what_was_accepted_for_something_else_is_not_accepted_here(changes):
     assert one.verdict is Verdict.SLOWER and one.steps[0].accepted is None
 
 
+@pytest.mark.parametrize("place", [-400, -1, 0, 400])
+def test_an_acceptance_of_other_nights_accepts_no_step_at_the_edge(place):
+    made = rows([1.0] * 5 + [1.08] * 25 if place <= 0 else [1.0] * 25 + [1.08] * 5)
+    one = history(made, [accept(place)])
+    (step,) = one.steps
+    assert step.change.index == (5 if place <= 0 else 25) and step.accepted is None
+    assert one.verdict is Verdict.SLOWER
+
+
+@pytest.mark.parametrize("place", [20, 22])
+def test_a_new_step_soon_after_an_accepted_one_is_not_accepted_with_it(place):
+    """At 22 the acceptance is two nights late, and within reach of both steps."""
+    one = history(rows([1.0] * 20 + [1.1] * 5 + [1.25] * 15), [accept(place)])
+    assert [(step.change.index, bool(step.accepted)) for step in one.steps] == [(20, True), (25, False)]
+    assert one.verdict is Verdict.SLOWER
+
+
+def test_other_kernels_and_machines_do_not_hide_a_lone_step(monkeypatch):
+    """With p-values of 1/1,000 at best, one finding among 13 tests would be none at a rate of 0.01."""
+    monkeypatch.setattr(gate_history, "_DRAWS", (999,))
+    calm = [row for place in range(6) for row in rows([1.0] * 40, kernel=f"k{place}")]
+    calm += [row for place in range(6) for row in rows([1.0] * 40, hardware_key=f"m{place}")]
+    told = analyse(build_series([*calm, *rows([1.0] * 25 + [1.08] * 15)], NOW))
+    slower = [one for one in told if one.verdict is Verdict.SLOWER]
+    assert [(one.series.key.kernel, one.series.key.hardware_key) for one in slower] == [("order_book", "here")]
+    assert [one.series for one in told] == build_series([*calm, *rows([1.0] * 25 + [1.08] * 15)], NOW)
+
+
+@pytest.mark.parametrize("count", [10, 11])
+def test_a_family_too_large_for_a_lone_step_says_so(monkeypatch, count):
+    monkeypatch.setattr(gate_history, "_DRAWS", (999,))
+    made = [row for place in range(count) for row in rows([1.0] * 12, variant=f"v{place}")]
+    for one in analyse(build_series(made, NOW)):
+        assert any("11 series are tested together" in remark for remark in one.remarks) == (count == 11)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({}, "workbench bisect 180000000000 190000000000 order_book/ladder --on p50"),
+        ({"statistic": "p99"}, "workbench bisect 180000000000 190000000000 order_book/ladder --on p99"),
+        ({"metric": "throughput", "statistic": "mean"}, "workbench bisect 180000000000 190000000000 order_book/ladder"),
+        ({"statistic": "p999"}, None),
+        ({"metric": "response_time", "rate_per_s": 1e6}, None),
+        ({"variant": "ladder+together"}, None),
+        ({"variant": "peer_std_map"}, None),
+    ],
+)
+def test_a_bisection_is_proposed_where_it_can_answer_and_an_acceptance_names_its_series(changes, says):
+    made = rows([1.0] * 25 + [1.5] * 15, code_hashes="{}", **changes)
+    if says is None:
+        about = {**made[0], **changes}
+        only = f"--metric {about['metric']} --statistic {about['statistic']}"
+        says = f"workbench history order_book/{about['variant']} {only} --accept 2026-01-26"
+        says += ' --because "..." if it is wanted'
+    assert words.next_step(history(made)) == says
+
+
 def test_the_step_near_a_night():
     one = history(rows([1.0] * 30 + [1.08] * 20 + [1.2] * 20))
     assert step_near(one, one.series.nights[32].date) is one.steps[0]
@@ -212,7 +276,7 @@ def test_what_creeps_is_seen_against_the_pinned_night():
     """Steps of 2.5 % each, none above the margin of 3 %, add up to 7.7 %."""
     made = rows([1.0] * 25 + [1.025] * 25 + [1.0506] * 25 + [1.0769] * 25, noise=0.002)
     assert history(made).verdict is Verdict.UNCHANGED
-    pinned = history(made, pinned={("order_book", "here"): "record-3"})
+    pinned = history(made, pinned={("order_book", "here"): moment(3)})
     assert (pinned.base, pinned.base_is) == (3, "pinned")
     assert pinned.verdict is Verdict.SLOWER and pinned.against_base.verdict is Verdict.SLOWER
     assert pinned.against_previous.verdict is Verdict.UNCHANGED
@@ -220,9 +284,23 @@ def test_what_creeps_is_seen_against_the_pinned_night():
 
 def test_a_night_pinned_after_a_step_leaves_the_step_behind():
     made = rows([1.0] * 30 + [1.08] * 40)
-    one = history(made, pinned={("order_book", "here"): "record-40"})
+    one = history(made, pinned={("order_book", "here"): moment(40)})
     assert one.open_steps == () and one.verdict is Verdict.UNCHANGED
-    assert history(made, pinned={("signals", "here"): "record-40"}).base is None
+    assert history(made, pinned={("signals", "here"): moment(40)}).base is None
+
+
+def test_all_inputs_of_the_pinned_night_have_it_as_their_base_and_one_without_it_says_so():
+    creeping = [1.0] * 25 + [1.025] * 25 + [1.0506] * 25 + [1.0769] * 25
+    made = rows(creeping, noise=0.002)
+    made += [{**each, "record_id": f"other-{place}", "workload_sha256": "1" * 64} for place, each in enumerate(made)]
+    later = [{**each, "record_id": each["record_id"] + "-later", "workload_sha256": "2" * 64} for each in made[50:100]]
+    one, other, new = sorted(
+        analyse(build_series([*made, *later], NOW), pinned={("order_book", "here"): moment(3)}),
+        key=lambda each: each.series.key.workload_sha256,
+    )
+    assert (one.base, other.base, new.base) == (3, 3, None)
+    assert one.verdict is other.verdict is Verdict.SLOWER
+    assert new.remarks == (f"the pinned night of {moment(3).date()} is not among these: nothing is held against it",)
 
 
 def test_a_slow_drift_is_told_with_its_interval():

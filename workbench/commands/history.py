@@ -152,27 +152,31 @@ def _analyse(store: Store, series: list[Series]) -> list[SeriesHistory]:
     for kernel, machine in dict.fromkeys((one.key.kernel, one.key.hardware_key) for one in series):
         record = store.baseline(PIN, kernel, machine)
         if record is not None:
-            pinned[kernel, machine] = record.record_id
+            pinned[kernel, machine] = record.created
     return analyse(series, steps, pinned)
 
 
 def _pin(store: Store, text: str, chosen: list[tuple[str, str | None]], series: list[Series]) -> None:
-    """Pin the record, or the last record of each kind of machine in the night, of each kernel. Raises InputError."""
-    records = []
+    """Pin the night of a record, or of a day, for each kernel and kind of machine. Raises InputError for no night.
+
+    The newest record of the night stands for it: all series that ran in that night are held against it.
+    """
     day = _as_date(text)
-    if day is None:
-        records.append(store.get(text))
-    else:
-        for kernel, machine in dict.fromkeys((one.key.kernel, one.key.hardware_key) for one in series):
-            own = [one for one in series if (one.key.kernel, one.key.hardware_key) == (kernel, machine)]
-            ids = [night.records[-1] for one in own for night in one.nights if night.date == day]
-            records += [store.get(record_id) for record_id in dict.fromkeys(ids[-1:])]
-    wanted = {kernel for kernel, _ in chosen}
-    records = [record for record in records if wanted & {row.kernel for row in getattr(record, "results", ())}]
-    if not records:
-        raise InputError(f"{text} is no night or record of {', '.join(sorted(wanted))}: name one that was measured")
-    for record in records:
-        store.save_baseline(PIN, record)
+    wanted = None if day is not None else store.get(text).record_id
+    newest: dict[tuple[str, str], tuple[datetime.datetime, str]] = {}
+    for one in series:
+        family = (one.key.kernel, one.key.hardware_key)
+        for night in one.nights:
+            if night.date == day or wanted in night.records:
+                found = (night.moment, wanted or night.records[-1])
+                newest[family] = max(newest.get(family, found), found)
+    if not newest:
+        named = ", ".join(kernel if variant is None else f"{kernel}/{variant}" for kernel, variant in chosen)
+        raise InputError(
+            f"{text} is no night or record of {named}: name one that `workbench run` measured (a gate's are no nights)"
+        )
+    for record_id in dict.fromkeys(record_id for _, record_id in newest.values()):
+        store.save_baseline(PIN, store.get(record_id))
 
 
 def _night(store: Store, text: str) -> datetime.date:

@@ -2,6 +2,9 @@
 
 The newest level is judged against the level before the last step, and against a *base*: the pinned night, or the level
 after the last accepted step, whichever is later. A base shows what creeps in steps that are each too small to matter.
+
+The series of one kernel on one kind of machine are a family: of what is told of a family a known part is false at most.
+With all that a store holds as one family, no p-value would be small enough to tell of a step in one series alone.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.gate.series import Series, same_code, what_changed
+from workbench.gate.series import Series, evening_of, same_code, what_changed
 from workbench.policy import ALPHA, HISTORY_NEAR, HISTORY_NIGHTS, HISTORY_Q, margin_for
 from workbench.record import Verdict
 from workbench.stats import unpaired
@@ -33,6 +36,7 @@ RESEMBLES = 0.3
 """Lag-1 autocorrelation within levels from which a history says that steps are found too easily."""
 
 _DRAWS = (999, 4_999, 19_999)
+_CROWDED = "a step in one alone cannot be told, choose a KERNEL/VARIANT or a --statistic"
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ class Step:
 
 @dataclass(frozen=True)
 class SeriesHistory:
-    """One series and what is said of it. `base` is the place of the night that the newest ones are held against."""
+    """One series and what is said of it. `base` is the place of the night that the newest ones are held against.
+
+    `pin_missing` is the date of the pinned night where the series has no such night.
+    """
 
     series: Series
     steps: tuple[Step, ...] = ()
@@ -58,6 +65,7 @@ class SeriesHistory:
     creeping: bool = False
     base: int | None = None
     base_is: str = ""
+    pin_missing: datetime.date | None = None
     against_previous: Judgement | None = None
     against_base: Judgement | None = None
     verdict: Verdict | None = None
@@ -70,23 +78,42 @@ class SeriesHistory:
 
 
 def analyse(
-    series: Sequence[Series], accepted: Sequence[AcceptedStep] = (), pinned: Mapping[tuple[str, str], str] | None = None
+    series: Sequence[Series],
+    accepted: Sequence[AcceptedStep] = (),
+    pinned: Mapping[tuple[str, str], datetime.datetime] | None = None,
 ) -> list[SeriesHistory]:
     """Return what is said of each of `series`, in their order.
 
-    `pinned` maps a kernel and a kind of machine to the id of the record that is pinned there. Steps are told only of
-    series that Benjamini and Hochberg's procedure finds changed, and likewise drift: each a family of its own.
+    `pinned` maps a kernel and a kind of machine to a moment of the night that is pinned there. Steps are told only of
+    series that Benjamini and Hochberg's procedure finds changed, and likewise drift. The series of one
+    kernel on one kind of machine are tested together, and nothing else with them.
     """
+    families: dict[tuple[str, str], list[int]] = {}
+    for place, each in enumerate(series):
+        families.setdefault((each.key.kernel, each.key.hardware_key), []).append(place)
+    found: dict[int, SeriesHistory] = {}
+    for family, places in families.items():
+        told = _family([series[place] for place in places], accepted, (pinned or {}).get(family))
+        found.update(zip(places, told, strict=True))
+    return [found[place] for place in range(len(series))]
+
+
+def _family(
+    series: Sequence[Series], accepted: Sequence[AcceptedStep], pinned: datetime.datetime | None
+) -> list[SeriesHistory]:
     tested = sum(len(each.nights) >= LEAST_NIGHTS for each in series)
     draws = next((draws for draws in _DRAWS if tested / (draws + 1) <= HISTORY_Q), _DRAWS[-1])
+    crowded = () if tested / (draws + 1) <= HISTORY_Q else (f"{tested} series are tested together: {_CROWDED}",)
     costs = [np.array(each.costs()) for each in series]
     searched = [find_changes(cost, HISTORY_Q, draws) for cost in costs]
     long = [len(cost) >= LEAST_NIGHTS for cost in costs]
     changed = _flagged([p for _, p in searched], long)
     made = []
     for one, cost, (changes, p), is_changed in zip(series, costs, searched, changed, strict=True):
-        steps = tuple(_step(one, change, accepted) for change in (changes if is_changed else []))
-        based = _with_base(SeriesHistory(one, steps, p), (pinned or {}).get((one.key.kernel, one.key.hardware_key)))
+        told = changes if is_changed else []
+        accepting = _acceptances(one, [change.index for change in told], accepted)
+        steps = tuple(_step(one, change, accepting.get(change.index)) for change in told)
+        based = _with_base(SeriesHistory(one, steps, p, remarks=crowded), pinned)
         made.append(_with_drift(based, cost))
     drifting = _flagged([1.0 if each.drift is None else each.drift.p for each in made], long)
     return [
@@ -102,7 +129,7 @@ def _flagged(p_values: Sequence[float], tested: Sequence[bool]) -> list[bool]:
     return [next(found) if is_tested else False for is_tested in tested]
 
 
-def _step(series: Series, change: Change, accepted: Sequence[AcceptedStep]) -> Step:
+def _step(series: Series, change: Change, accepted: AcceptedStep | None) -> Step:
     before, after = series.nights[change.index - 1], series.nights[change.index]
     settings, same = ", ".join(what_changed(before, after)), same_code(before, after)
     if same:
@@ -111,19 +138,26 @@ def _step(series: Series, change: Change, accepted: Sequence[AcceptedStep]) -> S
         cause = settings or "machine code not recorded"
     else:
         cause = f"machine code changed, with {settings}" if settings else "machine code changed"
-    return Step(change, cause, before.revision, after.revision, _acceptance(series, change.index, accepted))
+    return Step(change, cause, before.revision, after.revision, accepted)
 
 
-def _acceptance(series: Series, index: int, accepted: Sequence[AcceptedStep]) -> AcceptedStep | None:
-    """Return the acceptance of the step at `index` that was given last, None without one."""
+def _acceptances(series: Series, indexes: Sequence[int], accepted: Sequence[AcceptedStep]) -> dict[int, AcceptedStep]:
+    """Return the acceptance of each of the steps at `indexes` that has one, the one given last.
+
+    An acceptance is of one step, the nearest, and of the earlier of two: what is new comes later. Nights that the
+    series has no part in say nothing of it.
+    """
     key = series.key
-    found = None
+    found = {}
     for step in accepted:
         fits = step.hardware_key == key.hardware_key and step.kernel == key.kernel
         for wanted, own in ((step.variant, key.variant), (step.metric, key.metric), (step.statistic, key.statistic)):
             fits = fits and wanted in (None, own)
-        if fits and _nights_apart(series, index, step.night) <= HISTORY_NEAR:
-            found = step
+        if fits and indexes and series.nights[0].date <= step.night <= series.nights[-1].date:
+            near = [(_nights_apart(series, index, step.night), index) for index in indexes]
+            apart, index = min(near)
+            if apart <= HISTORY_NEAR:
+                found[index] = step
     return found
 
 
@@ -136,19 +170,19 @@ def step_near(history: SeriesHistory, night: datetime.date) -> Step | None:
 
 def _nights_apart(series: Series, index: int, night: datetime.date) -> int:
     dates = [each.date for each in series.nights]
-    return abs(max(0, bisect_right(dates, night) - 1) - index)
+    return abs(bisect_right(dates, night) - 1 - index)
 
 
-def _with_base(history: SeriesHistory, pinned: str | None) -> SeriesHistory:
+def _with_base(history: SeriesHistory, pinned: datetime.datetime | None) -> SeriesHistory:
     """Return `history` with the later one of the pinned night and the night after the last accepted step."""
     places = [(step.change.index, "accepted step") for step in history.steps if step.accepted]
-    places += [
-        (place, "pinned") for place, night in enumerate(history.series.nights) if pinned and pinned in night.records
-    ]
-    if not places:
-        return history
-    base, base_is = max(places)
-    return replace(history, base=base, base_is=base_is)
+    evening = None if pinned is None else evening_of(pinned)
+    at_pin = [(place, "pinned") for place, night in enumerate(history.series.nights) if night.evening == evening]
+    missing = None if pinned is None or at_pin else pinned.astimezone(datetime.UTC).date()
+    if not places + at_pin:
+        return replace(history, pin_missing=missing)
+    base, base_is = max(places + at_pin)
+    return replace(history, base=base, base_is=base_is, pin_missing=missing)
 
 
 def _with_drift(history: SeriesHistory, cost: Floats) -> SeriesHistory:
@@ -191,7 +225,7 @@ def _judged(history: SeriesHistory, cost: Floats) -> SeriesHistory:
         judged.append(crept.verdict)
     order = (Verdict.SLOWER, Verdict.UNRESOLVED, Verdict.FASTER, Verdict.UNCHANGED)
     verdict = next((each for each in order if each in judged), None)
-    remarks = (*history.series.left_out, *_remarks(history, cost, edges))
+    remarks = (*history.series.left_out, *history.remarks, *_remarks(history, cost, edges))
     return replace(history, against_previous=previous, against_base=against, verdict=verdict, remarks=remarks)
 
 
@@ -216,6 +250,8 @@ def drifted(history: SeriesHistory) -> Judgement | None:
 def _remarks(history: SeriesHistory, cost: Floats, edges: Sequence[int]) -> list[str]:
     """Return what a person has to know before they believe the rest."""
     told = []
+    if history.pin_missing is not None:
+        told.append(f"the pinned night of {history.pin_missing} is not among these: nothing is held against it")
     if len(cost) < LEAST_NIGHTS:
         told.append(
             f"{len(cost)} {'night' if len(cost) == 1 else 'nights'}: steps are looked for from {LEAST_NIGHTS} on"

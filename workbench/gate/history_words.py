@@ -96,18 +96,39 @@ def state(history: SeriesHistory) -> str:
     return "too few nights" if len(history.series.nights) < LEAST_NIGHTS else "no step"
 
 
+BISECTED = {("throughput", "mean"): "", ("service_time", "p50"): " --on p50", ("service_time", "p99"): " --on p99"}
+"""What `workbench bisect` can be asked, each with the option that asks it."""
+
+
 def next_step(history: SeriesHistory) -> str | None:
-    """Return the command to run when the newest level is too slow; None otherwise."""
+    """Return the command to run when the newest level is too slow; None otherwise.
+
+    A bisection is proposed only where it can answer: for a statistic that it times under no fixed load, and for a
+    variant that commits change, which a peer's code and several variants run together are not.
+    """
     if history.verdict is not Verdict.SLOWER:
         return None
-    key, name = history.series.key, f"{history.series.key.kernel}/{history.series.key.variant}"
+    key = history.series.key
     step = history.open_steps[-1] if history.open_steps else None
-    if step and step.before and step.after and step.before != step.after and not step.cause.startswith("no code"):
-        return f"workbench bisect {step.before[:12]} {step.after[:12]} {name}"
+    if step and (bisection := _bisection(history, step)):
+        return bisection
     if step and not history.creeping:
         date = history.series.nights[step.change.index].date
-        return f'workbench history {key.kernel} --accept {date} --because "..." if it is wanted'
+        only = f"--metric {key.metric} --statistic {key.statistic}"
+        return f'workbench history {key.kernel}/{key.variant} {only} --accept {date} --because "..." if it is wanted'
     return f"workbench history {key.kernel} --pin {history.series.nights[-1].date} if it is wanted"
+
+
+def _bisection(history: SeriesHistory, step: Step) -> str | None:
+    """Return the bisection that finds the commit of `step`; None where no commit did it or none can be asked for."""
+    key = history.series.key
+    on = BISECTED.get((key.metric, key.statistic)) if key.rate_per_s is None else None
+    own = "+" not in key.variant and not key.variant.startswith("peer_")
+    if on is None or not own or step.before is None or step.after is None:
+        return None
+    if step.before == step.after or step.cause.startswith("no code"):
+        return None
+    return f"workbench bisect {step.before[:12]} {step.after[:12]} {key.kernel}/{key.variant}{on}"
 
 
 def document(histories: Sequence[SeriesHistory]) -> dict[str, Any]:

@@ -66,6 +66,11 @@ class Night:
         """Return the date of the night's first run, in UTC."""
         return self.moment.date()
 
+    @property
+    def evening(self) -> datetime.date:
+        """Return the day on whose noon the night began: the same for all that ran in it."""
+        return evening_of(self.moment)
+
 
 @dataclass(frozen=True)
 class Series:
@@ -84,6 +89,11 @@ class Series:
         """Return when each night was, in days since the first."""
         first = self.nights[0].moment if self.nights else EARLIEST
         return [(night.moment - first).total_seconds() / 86_400 for night in self.nights]
+
+
+def evening_of(moment: datetime.datetime) -> datetime.date:
+    """Return the day on whose noon, UTC, the night of `moment` began."""
+    return (moment.astimezone(datetime.UTC) - datetime.timedelta(hours=12)).date()
 
 
 def build_series(rows: Iterable[Mapping[str, Any]], now: datetime.datetime) -> list[Series]:
@@ -137,8 +147,7 @@ def _told(counter: Counter[str]) -> tuple[str, ...]:
 def _nights(group: Sequence[tuple[datetime.datetime, Mapping[str, Any]]]) -> tuple[Night, ...]:
     by_night: dict[datetime.date, list[tuple[datetime.datetime, Mapping[str, Any]]]] = {}
     for moment, row in sorted(group, key=lambda each: (each[0], each[1]["record_id"])):
-        utc = moment.astimezone(datetime.UTC)
-        by_night.setdefault((utc - datetime.timedelta(hours=12)).date(), []).append((utc, row))
+        by_night.setdefault(evening_of(moment), []).append((moment.astimezone(datetime.UTC), row))
     return tuple(_night(runs) for runs in by_night.values())
 
 
