@@ -57,7 +57,8 @@ def test_alarms_and_finds_are_counted(make_record, tmp_path):
         storage.append(tmp_path, "trials", record)
     page = page_of(tmp_path)
     assert "SLOWER: 1 of 10, bound 39.4 %" in page
-    assert "| 5 % more rounds in every call |  | 9 | 9 | 8 | 0 | 0 |" in page, "an invalid gate found nothing"
+    found = "| 5 % more rounds in every call |  | 9 | 9 | 8 | 0 | 0 | throughput and p50 in 90 % | no |"
+    assert found in page, "an invalid gate found nothing, and nine are too few to say that a goal is reached"
     (pyperf,) = [line for line in page.splitlines() if line.startswith("| pyperf")]
     assert "10 of 10" in pyperf, "5 % is plain in these samples"
     (bench,) = [line for line in page.splitlines() if line.startswith("| asv")]
@@ -73,7 +74,9 @@ def test_the_other_rows_appear_with_their_records(make_record, tmp_path):
     pause |= {"analytic_p99_ns": 19_005_439, "uncorrected_p99_ns": 50, "bucket_ns": 16_384}
     storage.append(tmp_path, "omission", pause)
     page = page_of(tmp_path)
-    assert "| 20 UNRESOLVED | 20 of 20 without SLOWER or FASTER | yes |" in page
+    goal = "UNRESOLVED or ENVIRONMENT INVALID, 20 of 20"
+    assert f"identical code | 20 UNRESOLVED | {goal} | yes |" in page
+    assert f"5 % more work | 20 SLOWER | {goal} | no |" in page
     assert "p99 within one bucket of the queue's: 1 of 1" in page
     storage.append(tmp_path, "omission", {**pause, "corrected_p99_ns": 19_041_823})
     assert "p99 within one bucket of the queue's: 1 of 2" in page_of(tmp_path)

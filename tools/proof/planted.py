@@ -48,8 +48,6 @@ def find_planted(say: Callable[[str], None], input_file: str) -> dict[str, Any]:
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "story": STORY,
         "planted": commits[3],
-        "gate_exit": told[0]["exit"],
-        "found": commits[3][:9] in told[1]["output"],
         "commands": told,
     }
 

@@ -13,6 +13,7 @@ from proof.tally import (
     INVALID,
     SLOWER,
     UNCHANGED,
+    UNRESOLVED,
     Share,
     decided,
     gates_of,
@@ -24,6 +25,8 @@ from workbench import policy
 from workbench.stats.median import median
 
 Record = Mapping[str, Any]
+
+ENOUGH = 20  # trials, before a goal is said to be reached
 
 HEAD = """# How far the gate can be trusted
 
@@ -129,16 +132,14 @@ def _omission(records: Sequence[Record]) -> Iterator[str]:
 def _noisy(records: Sequence[Record]) -> Iterator[str]:
     if not records:
         return
-    gates = gates_of(records, SAME)
-    wrong = share(gates, SLOWER).hits + share(gates, FASTER).hits
-    told = ", ".join(f"{count} {verdict}" for verdict, count in decided(gates).items() if count)
-    yield _row(
-        "loaded machine, identical code", told, "20 of 20 without SLOWER or FASTER", len(gates) >= 20 and not wrong
-    )
-    dosed = gates_of(records, "dose_5")
-    told = ", ".join(f"{count} {verdict}" for verdict, count in decided(dosed).items() if count)
-    lucky = share(dosed, FASTER).hits
-    yield _row("loaded machine, 5 % more work", told, "never FASTER", not lucky if dosed else None)
+    for label, words in ((SAME, "identical code"), ("dose_5", "5 % more work")):
+        verdicts = decided(gates_of(records, label))
+        count = sum(verdicts.values())
+        told = ", ".join(f"{hits} {verdict}" for verdict, hits in verdicts.items() if hits)
+        by_luck = count - verdicts[UNRESOLVED] - verdicts[INVALID]
+        if count:
+            goal = "UNRESOLVED or ENVIRONMENT INVALID, 20 of 20"
+            yield _row(f"loaded machine, {words}", told, goal, count >= 20 and not by_luck)
 
 
 def _power(trials: Sequence[Record], doses: Sequence[Record]) -> Iterator[str]:
@@ -163,7 +164,7 @@ def _goal(label: str, hits: Mapping[str, Share]) -> tuple[str, str]:
     """Return what one candidate has to show, and whether it did."""
     candidate = CANDIDATES[label]
     least = 0.99 if label == "dose_10" else 0.9
-    goals, fine = [], True
+    goals, fine = [], min(each.count for each in hits.values()) >= ENOUGH
     if candidate.must_fire:
         goals.append(f"{' and '.join(map(_name, candidate.must_fire))} in {100 * least:.0f} %")
         fine &= all(hits[each].hits >= least * hits[each].count for each in candidate.must_fire)

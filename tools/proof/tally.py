@@ -14,6 +14,7 @@ from proof.arms import BASE, SAME, STATISTICS
 Record = Mapping[str, Any]
 
 INVALID, SLOWER, FASTER, UNCHANGED = "ENVIRONMENT INVALID", "SLOWER", "FASTER", "UNCHANGED"
+UNRESOLVED = "UNRESOLVED"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def share(gates: Sequence[Record], verdict: str, statistics: Sequence[str] = STA
 
 def decided(gates: Sequence[Record]) -> dict[str, int]:
     """Return how many gates came to each verdict as a whole, in the order of the exit codes."""
-    order = (UNCHANGED, FASTER, "UNRESOLVED", SLOWER, INVALID)
+    order = (UNCHANGED, FASTER, UNRESOLVED, SLOWER, INVALID)
     return {verdict: sum(gate["verdict"] == verdict for gate in gates) for verdict in order}
 
 

@@ -23,6 +23,7 @@ from workbench.gate.conclude import thresholds, worst_of
 from workbench.gate.evidence import Arms, Evidence, gather
 from workbench.gate.margins import Margins
 from workbench.measure.driver import Report, Request
+from workbench.measure.plan import Plan
 from workbench.measure.turns import Arm, measure_in_turns
 from workbench.record import GateCell, Machine, Replicate
 
@@ -120,7 +121,10 @@ class Trial:
             paths=[str(TOOLS)],
             input_file=str(self.recording),
         )
-        report = self.measure(request, arms, self.make_progress())
+        shares = self.report.outcomes[0].shares if self.report else {}
+        plans = {name: Plan(share.blocks, share.repeats) for name, share in shares.items()}
+        done = sum(phase["replicates"] for phase in self.phases)
+        report = self.measure(request, arms, self.make_progress(), plans=plans, first_replicate=done)
         self.report = self.report or report
         self.other_load_cores = report.other_load_cores
         found = [outcome.replicate for outcome in report.outcomes]
