@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from workbench.commands import bisect
 from workbench.errors import Exit, InputError, WorkbenchError
+from workbench.measure import codes
 from workbench.record import Comparison, Verdict
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -69,8 +70,20 @@ def test_wrong_usage(options, words, sentence):
 
 
 def test_nothing_became_slower(options):
-    with pytest.raises(InputError, match="the same machine code: no commit made it slower"):
+    with pytest.raises(InputError, match="the same machine code and state: no commit made it slower"):
         invoke("c2", "c3", "kept/moving", *options)
+
+
+def test_a_peers_code_is_in_no_commit(options, monkeypatch):
+    monkeypatch.setattr(codes, "codes_in_arms", lambda *given: ([], []))  # as it answers for a peer
+    with pytest.raises(InputError, match="kept/moving is a peer's code, which no commit here changes"):
+        invoke("c2", "c3", "kept/moving", *options)
+
+
+@pytest.mark.parametrize("threshold", ["nan", "inf"])
+def test_a_threshold_is_a_number(options, threshold):
+    with pytest.raises(InputError, match=f"threshold of {threshold} % cannot be judged"):
+        invoke("c2", "c3", "kept/moving", *options, "--threshold", threshold)
 
 
 @pytest.mark.slow

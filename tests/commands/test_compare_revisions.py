@@ -9,6 +9,9 @@ from workbench.commands import _revisions
 from workbench.commands._revisions import as_revisions, exit_of
 from workbench.commands.compare import command
 from workbench.errors import Exit, InputError
+from workbench.measure import codes
+from workbench.measure.codes import VariantCode
+from workbench.measure.turns_job import Code
 from workbench.record import Comparison, Verdict
 from workbench.store import open_store
 
@@ -60,6 +63,19 @@ def test_what_is_broken_is_told(options):
     assert "kept/moving is in c2 alone" in result.stdout and "no code change: kept/steady" in result.stdout
     with pytest.raises(InputError, match=r"c5: .*invalid syntax"):
         invoke("c4", "c5", *options)
+
+
+def test_nothing_compared_is_no_pass(options, monkeypatch):
+    failing = VariantCode("kept/steady", (Code(failure="no memory"), Code(failure="no memory")))
+    alone = VariantCode("kept/moving", (None, Code()))
+    monkeypatch.setattr(codes, "codes_in_arms", lambda *given: ([failing, alone], []))
+    with pytest.raises(InputError, match=r"nothing can be compared: .*kept/steady cannot be .* no memory; kept/moving"):
+        invoke("c2", "c3", *options)
+    with pytest.raises(InputError, match="nothing can be compared"):
+        invoke("c2", "c3", "--json", *options)
+    broken = VariantCode("kept/steady", (Code(hash="1"), Code(failure="no memory")))
+    monkeypatch.setattr(codes, "codes_in_arms", lambda *given: ([broken], []))
+    assert invoke("c2", "c3", *options).return_value == Exit.FAILED
 
 
 @pytest.mark.parametrize(

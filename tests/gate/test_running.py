@@ -13,7 +13,9 @@ from workbench.gate.markdown import markdown
 from workbench.gate.running import CONTROL_VARIANT, Gate, Options
 from workbench.gate.words import next_step, text
 from workbench.measure.arms import Arm
+from workbench.measure.codes import VariantCode
 from workbench.measure.driver import Request
+from workbench.measure.turns_job import Code
 from workbench.record import Verdict
 
 
@@ -146,6 +148,33 @@ def test_a_broken_variant_is_a_failure_and_a_missing_one_is_told():
     assert "k/b is in main alone: there is nothing to compare it with" in result.gate.notes
     with pytest.raises(InputError, match="share nothing to gate; looked; k/a is in main alone"):
         gate(Machine({"k/a": (100, 100)}, gone=["k/a"]))
+
+
+class Looking(Machine):
+    """Tells what it is given of the codes."""
+
+    def __init__(self, speeds, codes, **options):
+        super().__init__(speeds, **options)
+        self.codes = codes
+
+    def look(self, request, arms, progress):
+        return [VariantCode(name, both) for name, both in self.codes.items()], []
+
+
+@pytest.mark.parametrize("unfit", [True, False])
+def test_what_fails_on_both_sides_is_no_pass_unless_it_was_not_meant_to_run(unfit):
+    failing = Code(failure="no such thing", unfit=unfit)
+    found = gate(Looking({}, {"k/a": (Code(hash="1"),) * 2, "k/b": (failing, failing)})).gate
+    assert found.same_code == ["k/a"] and found.unjudged == ([] if unfit else ["k/b"])
+    assert found.verdict is (Verdict.UNCHANGED if unfit else Verdict.UNRESOLVED)
+    assert any("k/b" in note and "no such thing" in note for note in found.notes)
+
+
+def test_another_state_under_the_same_code_can_be_slower():
+    codes = {"k/a": (Code(hash="1", state="aligned"), Code(hash="1", state="not aligned"))}
+    result = gate(Looking({"k/a": (100, 130)}, codes, same=["k/a"]))
+    assert verdicts(result) == {"k/a": Verdict.SLOWER} and not result.gate.cells[0].same_code
+    assert "k/a: the same machine code, other parameters or state" in result.gate.notes
 
 
 def test_margins_are_by_kernel_and_metric():

@@ -4,6 +4,7 @@ import pytest
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.measure.bisecting import Bisection, UnresolvedError
+from workbench.measure.codes import VariantCode
 from workbench.measure.git import Revision
 from workbench.measure.turns_job import Code
 from workbench.record import Comparison, Verdict
@@ -66,6 +67,16 @@ def test_what_is_not_sure_or_does_not_compile_is_skipped_and_suspected():
 def test_a_skipped_commit_elsewhere_is_no_suspect():
     search, _, _ = bisection("axaabb", slow="b", broken="x")
     assert search.run().suspects == ()
+
+
+def test_the_same_code_on_another_state_is_timed():
+    search, _, timed = bisection("aaAA", slow="A")
+    letters = search.look
+    search.look = lambda asked: letters(asked).model_copy(update={"hash": "1", "state": letters(asked).hash})
+    assert search.run().first == revision(2) and timed == ["A"]
+    assert VariantCode("k/v", (Code(hash="1", state="a"), Code(hash="1", state="b"))).state_alone
+    assert not VariantCode("k/v", (Code(hash="1", state="a"), Code(hash="2", state="b"))).state_alone
+    assert not VariantCode("k/v", (Code(source="1", hash="1"), Code(source="1"))).state_alone
 
 
 def test_nothing_to_find():

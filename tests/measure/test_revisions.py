@@ -153,6 +153,29 @@ def test_commits_between(repository):
         first_parents(repository, Revision("working tree", None), bad)
 
 
+def test_subjects_with_any_characters_and_signed_commits(repository, tmp_path):
+    subject = "one\u2028two\x0cthree\x85four"
+    git(repository, "commit", "--quiet", "--allow-empty", "--message", subject)
+    head = git(repository, "rev-parse", "HEAD")
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----\n"
+    text = git(repository, "cat-file", "commit", head).replace("\n\n", f"\n{signature}\n", 1) + "\n"
+    words = ["git", "-C", str(repository), "hash-object", "-t", "commit", "-w", "--stdin"]
+    signed = subprocess.run(words, input=text, check=True, capture_output=True, text=True).stdout.strip()
+    program = tmp_path / "gpg"
+    program.write_text("#!/bin/sh\necho 'gpg: Good signature' >&2\necho '[GNUPG:] GOODSIG 0 nobody'\n")
+    program.chmod(0o755)
+    git(repository, "config", "log.showSignature", "true")
+    git(repository, "config", "gpg.program", str(program))
+    assert "Good signature" in git(repository, "log", "-1", "--format=%s", signed)
+    last = resolve(repository, signed)
+    assert last.subject == subject
+    found = first_parents(repository, resolve(repository, "c6"), last)
+    assert [(each.commit, each.subject) for each in found] == [
+        (git(repository, "rev-parse", "c7"), COMMITS[7][0]),
+        (signed, "one two three four"),
+    ]
+
+
 def test_a_dirty_working_tree_is_the_last_step(repository):
     here = resolve(repository, ".")
     assert first_parents(repository, resolve(repository, "c5"), here)[-1].subject == COMMITS[-1][0]

@@ -1,13 +1,19 @@
+import copy
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_driver import Noting, children_of
 
+from kernels.catalog import get
+from kernels.machine.memory import aligned, huge
 from workbench.errors import InputError, WorkbenchError
 from workbench.measure.arms import Arm, Cell, differing_parameters, match_cells
+from workbench.measure.code_child import place_of, source_of
 from workbench.measure.codes import codes_in_arms
 from workbench.measure.driver import CancelledError
 from workbench.measure.plan import Plan, Trial, balanced_order, choose_plan
@@ -131,6 +137,59 @@ def test_machine_code_is_compared_before_anything_is_timed(in_checkouts, checkou
     assert found.name == "kept/steady" and notes == [] and not found.same
     assert old.hash == counts.hash != new.hash
     assert [name.split(".")[-1] for name in found.changed_functions()] == ["replay_from"]
+
+
+def test_a_variant_that_cannot_be_built_costs_no_other_its_code(in_checkouts, tmp_path):
+    bare = variant("moving").removesuffix(")\n")
+    refusing = f'{bare}, refuses=lambda parameters: "not on a Monday")\n'.replace('"moving"', '"refusing"')
+    failing = variant("failing").replace("np.zeros(1, np.int64), ", "np.zeros(-1, np.int64), ")
+    files = {"__init__": card(), "steady": variant("steady"), "refusing": refusing, "failing": failing}
+    write(tmp_path, {f"kept/{name}.py": text for name, text in files.items()})
+    found, _ = codes_in_arms(in_checkouts("*"), [Arm("one", (str(tmp_path),)), Arm("two", (str(tmp_path),))], Silent())
+    by_name = {each.name: each for each in found}
+    assert by_name["kept/steady"].same and by_name["kept/steady"].failures == ["", ""]
+    refused, failed = by_name["kept/refusing"].codes[0], by_name["kept/failing"].codes[0]
+    assert refused.unfit and "kept/refusing cannot run so: not on a Monday" in refused.failure
+    assert not failed.unfit and "negative dimensions" in failed.failure
+
+
+def test_the_same_code_on_a_state_that_lies_elsewhere_is_not_the_same(in_checkouts, checkouts, tmp_path):
+    text = "from kernels.machine.memory import aligned\n" + variant("steady")
+    write(tmp_path, {"kept/__init__.py": card(), "kept/steady.py": text.replace("np.zeros(1, ", "aligned(1, ")})
+    arms = [arm("old", checkouts, "old"), Arm("aligned", (str(tmp_path),))]
+    (found,), _ = codes_in_arms(in_checkouts("kept/steady"), arms, Silent())
+    assert found.codes[0].hash == found.codes[1].hash != "" and found.changed_functions() == []
+    assert found.state_alone and not found.same
+
+
+def test_the_place_of_an_array_is_what_is_meant_and_not_where_the_allocator_puts_it():
+    plain = [np.zeros(size) for size in range(1, 40)]
+    assert {place_of(array) for array in plain} == {()}
+    assert place_of(aligned(10, np.int64)) == (144, 0) and place_of(aligned(10, np.int64, 128)) == (208, 0)
+    assert place_of(aligned((2, 8), np.int64)[0, 1:]) == (192, 8)
+    assert place_of(huge(10, np.int64))[1] == 0
+
+
+def test_the_source_holds_what_decides_the_parameters_and_the_state():
+    aligned_pool = get("order_pool").variants["aligned"]
+    kernel = aligned_pool.kernel
+    other = (replace(kernel.parameters[0], default=kernel.parameters[0].default + 1), *kernel.parameters[1:])
+    assert source_of(aligned_pool) not in ("", source_of(of_kernel(aligned_pool, parameters=other)))
+    for part in ("parameters_for", "prepare", "output"):
+        changed = of_kernel(aligned_pool, **{part: get("order_book").parameters_for})
+        assert source_of(changed) != source_of(aligned_pool), part
+    elsewhere = of_kernel(aligned_pool)
+    object.__setattr__(elsewhere, "allocate", get("order_book").parameters_for)
+    assert source_of(elsewhere) != source_of(aligned_pool)
+
+
+def of_kernel(variant, **changes):
+    """Return a copy of `variant` in a kernel that differs in `changes`."""
+    made, kernel = copy.copy(variant), copy.copy(variant.kernel)
+    for name, value in changes.items():
+        object.__setattr__(kernel, name, value)
+    object.__setattr__(made, "kernel", kernel)
+    return made
 
 
 def test_arms_have_names_that_can_stand_in_a_record(request_for):

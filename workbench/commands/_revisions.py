@@ -82,7 +82,7 @@ def compare_revisions(
     """Compare the kernels' variants in two revisions, print what was found, and save what was timed.
 
     Returns the rows that were judged, and whether the second revision has code that cannot be compiled any more.
-    `everything` times also what has the same machine code.
+    `everything` times also what has the same machine code. Raises InputError where nothing can be compared.
     """
     from workbench.measure.codes import codes_in_arms
     from workbench.measure.progress import choose_progress
@@ -95,6 +95,8 @@ def compare_revisions(
         codes, notes = codes_in_arms(request, arms, progress)
         told = Told(asked, arms, codes, [asked.note, *_about(asked), *notes])
         timed = [code.name for code in codes if told.is_timed(code, everything)]
+        if not timed and not told.broken and not any(code.same for code in codes):
+            raise InputError(f"nothing can be compared: {'; '.join(told.lines())}")
         if not timed:
             click.echo(told.document(None) if as_json else "\n".join(told.lines()))
             return [], bool(told.broken)
@@ -179,6 +181,8 @@ class Told:
             functions = code.changed_functions()
             if functions and not code.same:
                 lines.append(f"{code.name}: other machine code in {', '.join(functions)}")
+            if code.state_alone:
+                lines.append(f"{code.name}: the same machine code, with other parameters or another state")
         return lines
 
     def tables(self, run: Run) -> list[str]:

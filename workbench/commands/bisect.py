@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,8 @@ def command(good: str, bad: str, variant: str, on: str, threshold: float | None,
 
     if "/" not in variant:
         raise InputError(f"{variant} names no variant: write KERNEL/VARIANT")
+    if threshold is not None and not math.isfinite(threshold):  # click's range lets nan through
+        raise InputError(f"a threshold of {threshold:g} % cannot be judged: give a number above 0")
     request = make_request([variant], **options)
     source = source_of(request.modules, request.paths)
     first, last = resolve(source.repository, good), resolve(source.repository, bad)
@@ -98,8 +101,10 @@ class Bench:
         if trees in self._by_tree and None not in trees:
             return self._by_tree[trees]
         with arms_of(self._source, [revision]) as arms:
-            (found,), _ = codes_in_arms(self._request, arms, Silent(), self._by_source)
-        code = found.codes[0]
+            found, _ = codes_in_arms(self._request, arms, Silent(), self._by_source)
+        if not found:
+            raise InputError(f"{self._request.selectors[0]} is a peer's code, which no commit here changes")
+        code = found[0].codes[0]
         assert code is not None
         self._by_tree[trees] = code
         return code

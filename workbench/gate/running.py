@@ -102,6 +102,8 @@ class Gate:
         self._measure, self._count = measure or _measure_in_turns, count or _count_instructions
         self._measured = _Measured()
         self._functions: dict[str, list[str]] = {}  # whose machine code changed, by kernel/variant
+        self._states: set[str] = set()  # the kernel/variant with the same machine code and another state
+        self._failing: list[str] = []  # kernel/variant
 
     def run(self) -> GateResult:
         """Return the conclusion. Raises InputError, WorkbenchError, CancelledError."""
@@ -123,7 +125,10 @@ class Gate:
             controls=self._measured.controls,
             other_load_cores=self._measured.other_load_cores,
             same_code=[] if self._options.every else same,
-            unjudged=[name for name in names if not any(cell.a.startswith(f"{name}@") for cell in cells)],
+            unjudged=[
+                *self._failing,
+                *(name for name in names if not any(cell.a.startswith(f"{name}@") for cell in cells)),
+            ],
             budgets=self._options.budgets,
             budgets_block=self._options.budgets_block,
             runs=runs,
@@ -133,8 +138,9 @@ class Gate:
         return GateResult(gate, runs)
 
     def _code_look(self) -> tuple[list[str], list[str]]:
-        """Return the variants that both sides have: those with changed machine code, and the others. No peers.
+        """Return the variants that both sides have: those with changed code or state, and the others. No peers.
 
+        One that neither side can build is not judged; one that both refuse, as they are asked to run it, is left out.
         Raises WorkbenchError for a variant that the candidate has broken.
         """
         codes, notes = self._look(self._request, self._sides, self._make_progress())
@@ -147,11 +153,19 @@ class Gate:
                 self._measured.notes.append(f"{code.name} is in {here} alone: there is nothing to compare it with")
             elif code.failures[1] and not code.failures[0]:
                 raise WorkbenchError(f"{code.name} is broken in {self._labels.candidate}: {code.failures[1]}")
+            elif all(code.failures) and not all(each.unfit for each in code.codes):
+                self._failing.append(code.name)
+                self._measured.notes.append(f"{code.name} fails on both sides: {code.failures[1]}")
+            elif all(code.failures):
+                self._measured.notes.append(f"{code.name} was left out: {code.failures[1]}")
             elif code.failures[0]:
                 self._measured.notes.append(f"{code.name} has no machine code in {self._labels.base}: left out")
             else:
                 (same if code.same else changed).append(code.name)
                 self._functions[code.name] = code.changed_functions()
+                if code.state_alone:
+                    self._states.add(code.name)
+                    self._measured.notes.append(f"{code.name}: the same machine code, other parameters or state")
         if not changed and not same:
             told = "".join(f"; {note}" for note in self._measured.notes)
             raise InputError(f"{self._labels.base} and {self._labels.candidate} share nothing to gate{told}")
@@ -174,7 +188,7 @@ class Gate:
         if self._measured.moved:
             return screening
         replicates = [outcome.replicate for report in self._measured.reports for outcome in report.outcomes]
-        return escalate(screening, gather(replicates, self._labels, self._options.margins, names))
+        return escalate(screening, self._gathered(replicates, names))
 
     def _measured_evidence(self, names: Sequence[str], replicates: int) -> list[Evidence]:
         """Measure `names` and the control in turns, judge the controls of it, and return the evidence.
@@ -195,9 +209,14 @@ class Gate:
         report = self._measure(request, arms, self._make_progress(), plans, done)
         self._measured.reports.append(report)
         self._measured.notes += [note for note in report.notes if note not in self._measured.notes]
-        found = gather([each.replicate for each in report.outcomes], self._labels, self._options.margins)
+        found = self._gathered([each.replicate for each in report.outcomes])
         self._measured.controls += judge_controls(found)
         return found
+
+    def _gathered(self, replicates: Sequence[record.Replicate], names: Sequence[str] | None = None) -> list[Evidence]:
+        """Return the evidence; where the state changed, the same machine code is no proof that nothing did."""
+        found = gather(replicates, self._labels, self._options.margins, names)
+        return [replace(each, same_code=False) if each.cell.name in self._states else each for each in found]
 
     def _with_functions(self, cell: record.GateCell) -> record.GateCell:
         """Return `cell`, which names what changed where it is SLOWER."""

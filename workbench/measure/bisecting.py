@@ -75,7 +75,7 @@ class Bisection:
         code = self._look_at(bad)
         self._codes[last] = code
         if is_same(code, self._fine[0]):
-            raise InputError(f"{self.good} and {bad} have the same machine code: no commit made it slower")
+            raise InputError(f"{self.good} and {bad} have the same machine code and state: no commit made it slower")
         row = self._timed_row(bad)
         if row.verdict is Verdict.UNRESOLVED:
             raise UnresolvedError(
@@ -134,7 +134,7 @@ class UnresolvedError(WorkbenchError):
 
 
 def is_same(a: Code, b: Code) -> bool:
-    """Return whether two codes of one variant are the same: by source, or by the bytes."""
+    """Return whether two codes of one variant are the same: by source, or by the bytes and the state."""
     return VariantCode("", (a, b)).same
 
 

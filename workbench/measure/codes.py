@@ -1,4 +1,4 @@
-"""Whose machine code differs between arms: compiled and hashed in each, before anything is timed."""
+"""Whose machine code, or state, differs between arms: compiled and hashed in each, before anything is timed."""
 
 from __future__ import annotations
 
@@ -36,12 +36,25 @@ class VariantCode:
 
     @property
     def same(self) -> bool:
-        """Return whether it is the same in all arms: the same source, or the same bytes."""
+        """Return whether it is the same in all arms: the same source; or the same bytes, parameters and state.
+
+        Not seen are then a `reset` that does more, another input, and what the system gives, as huge pages.
+        """
         first, *others = self.codes
         if first is None or any(code is None for code in others):
             return False
         by_source = bool(first.source) and all(code.source == first.source for code in others if code)
-        return by_source or (bool(first.hash) and all(code.hash == first.hash for code in others if code))
+        return by_source or (self._same_bytes and all(code.state == first.state for code in others if code))
+
+    @property
+    def state_alone(self) -> bool:
+        """Return whether the bytes are the same in all arms, and the parameters or the arrays of the state are not."""
+        return self._same_bytes and not self.same
+
+    @property
+    def _same_bytes(self) -> bool:
+        hashes = {code.hash if code is not None else "" for code in self.codes}
+        return len(hashes) == 1 and "" not in hashes
 
     def changed_functions(self) -> list[str]:
         """Return the functions whose bytes are not the same in the first arm and the last, or are in one alone."""

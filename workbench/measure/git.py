@@ -79,7 +79,7 @@ def find_revision(repository: Path, name: str) -> Revision | None:
     commit = answer(repository, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
     if not commit:
         return None
-    return Revision(name, commit, answer(repository, "log", "-1", "--format=%s", commit) or "")
+    return Revision(name, commit, answer(repository, "log", "-1", "--no-show-signature", "--format=%s", commit) or "")
 
 
 def resolve(repository: Path, name: str) -> Revision:
@@ -112,8 +112,10 @@ def first_parents(repository: Path, good: Revision, bad: Revision) -> list[Revis
     assert last is not None
     if run_git(repository, "merge-base", "--is-ancestor", good.commit, last).returncode != 0:
         raise InputError(f"{good} is no ancestor of {bad}: name a good revision that lies before the bad one")
-    lines = answer(repository, "log", "--first-parent", "--reverse", "--format=%H %s", f"{good.commit}..{last}") or ""
-    found = [Revision(line.partition(" ")[0], *line.partition(" ")[::2]) for line in lines.splitlines()]
+    words = ("log", "--first-parent", "--reverse", "--no-show-signature", "-z", "--format=%H %s")
+    entries = (answer(repository, *words, f"{good.commit}..{last}") or "").split("\0")  # a subject may hold any other
+    pairs = [entry.partition(" ")[::2] for entry in entries if entry]
+    found = [Revision(commit, commit, " ".join(subject.split())) for commit, subject in pairs]
     if bad.commit is None and is_dirty(repository):
         found.append(bad)
     if not found:

@@ -17,6 +17,10 @@ from workbench.measure.job import Setting
 from workbench.measure.shards import shard
 
 
+class RefusedError(InputError):
+    """A variant that was asked for by name refuses the parameters, or this machine."""
+
+
 class Prepared:
     """The variants, the workload and each kernel's input that a setting names; no state is built and nothing is timed.
 
@@ -48,7 +52,7 @@ class Prepared:
             for variant in list(group):
                 reason = variant.refuses(checked)
                 if reason and variant.full_name in setting.selectors:
-                    raise InputError(f"{variant.full_name} cannot run so: {reason}")
+                    raise RefusedError(f"{variant.full_name} cannot run so: {reason}")
                 if reason:
                     self.notes.append(f"{variant.full_name} was left out: {reason}")
                     group.remove(variant)
@@ -97,7 +101,7 @@ def find_variants(setting: Setting) -> tuple[dict[Kernel, list[Variant]], list[s
         for variant in wanted:
             reason = variant.missing()
             if reason and variant_name:
-                raise InputError(f"{variant.full_name} cannot run here: {reason}")
+                raise RefusedError(f"{variant.full_name} cannot run here: {reason}")
             if reason:
                 notes.append(f"{variant.full_name} was left out: {reason}")
             elif variant not in group:

@@ -62,4 +62,8 @@ class Code(record.Frozen):
     source: str = Field(default="", description="hash of the source that decides it; empty where that is not known")
     hash: str = Field(default="", description="empty where it was not compiled")
     functions: dict[str, str] = Field(default_factory=dict, description="hash of each function's bytes, by its name")
+    state: str = Field(default="", description="hash of the parameters, and of how the arrays of the state lie")
     failure: str = ""
+    unfit: bool = Field(
+        default=False, description="its failure is no defect: it refuses the parameters or the machine, or is no Numba"
+    )
