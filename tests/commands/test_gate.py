@@ -22,6 +22,7 @@ from workbench.errors import Exit, InputError, WorkbenchError
 from workbench.gate import newest, revisions
 from workbench.gate.running import Gate
 from workbench.measure.arms import Arm
+from workbench.measure.turns_job import EVERYTHING
 from workbench.store import open_store
 
 
@@ -130,7 +131,6 @@ def test_stored_runs(home, monkeypatch):
         (["--against", "main", "--threshold", "3", "--margins", "x.toml"], "give one of them"),
         (["--against", "main", "--margins", "absent.toml"], "absent.toml cannot be read"),
         (["--against", "main", "--budgets", "absent.toml"], "absent.toml cannot be read"),
-        (["--against", "main", "-m", "some_module"], "name the kernels"),
         (["--against", "no such revision", "order_book"], "there is no revision"),
         (["--against", "--help", "order_book"], "there is no revision"),
         (["unheard_of"], "no baseline"),
@@ -155,6 +155,20 @@ def test_a_full_disk_leaves_the_old_file(on_paper, home, monkeypatch):
 
     def full(handle):
         raise OSError(28, "No space left on device")
+
+@pytest.mark.parametrize("modules", [[], ["-m", "some_module"]])
+def test_without_names_each_side_tells_which_kernels_it_has(home, monkeypatch, modules):
+    asked = []
+
+    def gate(request, *rest):
+        asked.append((request.selectors, request.modules))
+        raise InputError("no more is needed")
+
+    monkeypatch.setattr(revisions, "gate_revisions", gate)
+    with pytest.raises(InputError, match="no more is needed"):
+        invoke("--against", "main", *modules)
+    assert asked == [([EVERYTHING], modules[1:])], "a kernel that one side alone has would end the gate"
+
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(WorkbenchError, match="was not written"):
