@@ -159,6 +159,16 @@ def test_the_first_run_saves_and_later_ones_judge(suite):
     suite(AGAINST_BASELINE).assert_outcomes(passed=1)
 
 
+def test_the_threshold_decides_against_a_baseline_too(suite):
+    suite(AGAINST_BASELINE)
+    Faked.codes, Faked.speeds_ns = {"new": "changed"}, {"new": 120.0}
+    suite(AGAINST_BASELINE, "--performance-threshold", "30").stdout.fnmatch_lines(["UNCHANGED*"])
+    assert open_store().runs()[0].comparisons[0].margin == 0.3
+    suite(AGAINST_BASELINE).assert_outcomes(failed=1)
+    Faked.replicates = 2
+    suite(AGAINST_BASELINE, "--performance-threshold", "1").stdout.fnmatch_lines(["UNRESOLVED*", "*no interval*"])
+
+
 def test_a_slow_machine_is_no_slow_function(suite):
     suite(AGAINST_BASELINE)
     Faked.codes, Faked.speeds_ns = {"new": "changed"}, {"new": 150.0, "yardstick": 150.0}
@@ -289,6 +299,8 @@ def test_skip_collect_only_and_without_the_plugin(suite):
     ("options", "sentence"),
     [
         (["--performance-threshold", "0"], "no change in percent"),
+        (["--performance-threshold", "nan"], "no change in percent"),
+        (["--performance-threshold", "inf"], "no change in percent"),
         (["--performance-seconds", "-1"], "no time to measure"),
         (["--performance-replicates", "0"], "give 1 or more"),
         (["--performance-save", "--performance-against", "main"], "exclude each other"),

@@ -43,7 +43,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Refuse options that mean nothing, before any test runs."""
     threshold = config.getoption("--performance-threshold")
     if threshold is not None and not 0 < threshold < 1000:
-        raise pytest.UsageError(f"--performance-threshold {threshold:g} is no change in percent: give more than 0")
+        told = f"{threshold:g} is no change in percent: give more than 0 and less than 1000"
+        raise pytest.UsageError(f"--performance-threshold {told}")
     seconds, replicates = config.getoption("--performance-seconds"), config.getoption("--performance-replicates")
     if seconds is not None and not 0 < seconds < 86_400:
         raise pytest.UsageError(f"--performance-seconds {seconds:g} is no time to measure: give more than 0")

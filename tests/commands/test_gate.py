@@ -22,7 +22,6 @@ from workbench.errors import Exit, InputError, WorkbenchError
 from workbench.gate import newest, revisions
 from workbench.gate.running import Gate
 from workbench.measure.arms import Arm
-from workbench.measure.turns_job import EVERYTHING
 from workbench.store import open_store
 
 
@@ -92,6 +91,15 @@ def test_unresolved_may_pass_and_is_said_to(on_paper):
     assert invoke("k", "--against", "main", "--allow-unresolved").return_value == Exit.REGRESSION
 
 
+def test_a_missed_budget_blocks_though_unresolved_may_pass(on_paper, home):
+    told = '[book]\nkernel = "k"\nmetric = "throughput"\nstatistic = "mean"\nunit = "operations/s"\n'
+    (home / "budgets.toml").write_text(f"{told}above = {{must = 1e12}}\n")
+    on_paper(Machine({"k/a": (100, 103)}))
+    result = invoke("k", "--against", "main", "--allow-unresolved", "--budgets", home / "budgets.toml")
+    assert result.return_value == Exit.REGRESSION and "UNRESOLVED, but over budget" in result.output
+    assert "does not block here" not in result.output
+
+
 def test_the_threshold_is_the_margin_of_all(on_paper, home):
     on_paper(Machine({"k/a": (100, 106)}))
     assert invoke("k", "--against", "main", "--threshold", "10").return_value == Exit.FINE
@@ -117,6 +125,7 @@ def test_stored_runs(home, monkeypatch):
     result = invoke("order_book/ladder", "--baseline", "monday")
     assert result.return_value == Exit.UNRESOLVED, "three processes a side settle nothing"
     assert "newest against monday" in result.stdout
+    assert "order_book/ladder" in result.stdout and "order_book/aligned  " not in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -131,9 +140,14 @@ def test_stored_runs(home, monkeypatch):
         (["--against", "main", "--threshold", "3", "--margins", "x.toml"], "give one of them"),
         (["--against", "main", "--margins", "absent.toml"], "absent.toml cannot be read"),
         (["--against", "main", "--budgets", "absent.toml"], "absent.toml cannot be read"),
+        (["--against", "main", "-m", "some_module"], "name the kernels"),
         (["--against", "no such revision", "order_book"], "there is no revision"),
         (["--against", "--help", "order_book"], "there is no revision"),
         (["unheard_of"], "no baseline"),
+        (["order_book", "-m", "mine", "--baseline", "x"], "-m would change nothing"),
+        (["order_book", "--seconds", "6", "-P", "a=1"], "--seconds, -P would change nothing"),
+        (["--against", "main", "--threshold", "nan"], "above 0 and below 100"),
+        (["--threshold", "inf"], "above 0 and below 100"),
     ],
 )
 def test_wrong_usage_is_one_sentence(home, words, told):
@@ -155,20 +169,6 @@ def test_a_full_disk_leaves_the_old_file(on_paper, home, monkeypatch):
 
     def full(handle):
         raise OSError(28, "No space left on device")
-
-@pytest.mark.parametrize("modules", [[], ["-m", "some_module"]])
-def test_without_names_each_side_tells_which_kernels_it_has(home, monkeypatch, modules):
-    asked = []
-
-    def gate(request, *rest):
-        asked.append((request.selectors, request.modules))
-        raise InputError("no more is needed")
-
-    monkeypatch.setattr(revisions, "gate_revisions", gate)
-    with pytest.raises(InputError, match="no more is needed"):
-        invoke("--against", "main", *modules)
-    assert asked == [([EVERYTHING], modules[1:])], "a kernel that one side alone has would end the gate"
-
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(WorkbenchError, match="was not written"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from workbench import record
+from workbench import policy, record
 from workbench.commands._measuring import amount, figure
 from workbench.commands._stages import stage_rows
 from workbench.commands.run import command, print_run
@@ -33,6 +33,13 @@ def test_a_table_a_record_in_the_store_and_a_baseline(toy):
         assert word in result.stdout
     (run,) = open_store().runs("toy")
     assert open_store().baseline("monday") == run
+
+
+@pytest.mark.parametrize("name", policy.OWN_BASELINES)
+def test_a_name_of_the_workbenchs_own_baselines_is_refused_before_anything_is_measured(toy, name):
+    with pytest.raises(InputError, match=f"--save-baseline {name}: .* give another"):
+        invoke("toy", *toy, "--save-baseline", name)
+    assert open_store().runs() == []
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])

@@ -5,6 +5,7 @@ import pytest
 
 from workbench.errors import Exit, InputError
 from workbench.gate.baseline import compare_with_baseline
+from workbench.gate.margins import Margins
 from workbench.gate.outcome import Outcome, exit_of, read_outcome, worst_verdict, write_outcome
 from workbench.record import Verdict
 
@@ -64,6 +65,16 @@ def test_without_a_yardstick_the_runs_are_compared_as_they_are():
     found = compare_with_baseline(a_run(seed=2, scale=0.8, code=code), a_run(), "quick", ["throughput"])
     assert set(verdicts(found).values()) == {Verdict.FASTER}
     assert "different times" in found[0].reason
+
+
+def test_margins_decide_and_do_not_settle_what_has_no_interval():
+    slower = {**factory.SPEEDS_NS, "ladder": 44.0}
+    wide, ask = Margins({"": {"throughput": 0.3}}), ("quick", ["throughput"])
+    found = compare_with_baseline(a_run(slower, seed=2, code={"ladder": "new"}), a_run(), *ask, wide)
+    ladder = next(row for row in found if row.b == "order_book/ladder")
+    assert (ladder.verdict, ladder.margin) == (Verdict.UNCHANGED, 0.3)
+    few = compare_with_baseline(factory.run(seed=2), factory.run(), *ask, wide)
+    assert {row.verdict for row in few} == {Verdict.UNRESOLVED}
 
 
 def test_few_processes_settle_nothing():

@@ -42,6 +42,8 @@ OPEN = cell(
     "k/open", 1.02, Verdict.UNRESOLVED, spread=0.03, blocks_needed=960, reason="the interval crosses the margin"
 )
 FASTER = cell("k/fast", 0.9, Verdict.FASTER, metric="service_time", statistic="p99")
+STUCK = cell("k/stuck", 1.02, Verdict.UNRESOLVED, reason="too few processes")
+VOID = cell("k/void", 1.3, Verdict.ENVIRONMENT_INVALID, reason="no code change")
 SAME = cell("k/same", 1.0, Verdict.UNCHANGED)
 COUNT = cell("k/slow", 1.08, Verdict.SLOWER, metric="instructions", statistic="total", spread=0.0)
 
@@ -78,9 +80,12 @@ def test_the_worst_comes_first_with_its_interval():
     [
         ([SAME], {}, "nothing has to be done", Exit.FINE),
         ([FASTER], {}, "nothing has to be done", Exit.FINE),
-        ([OPEN], {}, "--seconds 60", Exit.UNRESOLVED),
+        ([OPEN], {}, "give 10 times as many --seconds, or --allow-unresolved", Exit.UNRESOLVED),
+        ([STUCK], {}, "twice as many --replicates", Exit.UNRESOLVED),
+        ([OPEN], {"mode": "baseline"}, "measure again with `workbench run k --replicates 12`", Exit.UNRESOLVED),
         ([SLOWER, OPEN], {}, "workbench profile cpu k/slow", Exit.REGRESSION),
         ([SLOWER], {"verdict": Verdict.ENVIRONMENT_INVALID}, "run the gate again", Exit.INVALID),
+        ([VOID], {"mode": "baseline"}, "and measure again with `workbench run k", Exit.INVALID),
     ],
 )
 def test_every_outcome_has_a_next_step_and_an_exit_code(cells, changes, told, code):
@@ -107,6 +112,20 @@ def test_only_a_budget_that_counts_and_is_surely_missed_fails(met, sure, blocks,
     assert exit_code(made) is code
     assert ("over budget: k p99" in headline(made)) is (code is Exit.REGRESSION)
     assert exit_code(gate(OPEN, budgets=[budget(met, sure)], budgets_block=blocks), True) is code
+
+
+@pytest.mark.parametrize("cells", [[SAME], [OPEN], [SAME, OPEN]])
+def test_over_budget_the_next_step_is_about_the_budget(cells):
+    told = next_step(gate(*cells, budgets=[budget(False, True)] * 2, budgets_block=True))
+    assert told.startswith("budget k p99 (p99, a) and 1 more: make it cheaper") and "unresolved" not in told
+    assert "profile cpu k/slow" in next_step(gate(SLOWER, budgets=[budget(False, True)], budgets_block=True))
+
+
+def test_where_nothing_counts_no_budget_is_missed():
+    made = gate(SAME, verdict=Verdict.ENVIRONMENT_INVALID, budgets=[budget(False, True)], budgets_block=True)
+    assert headline(made).startswith("ENVIRONMENT INVALID: ") and exit_code(made) is Exit.INVALID
+    suite = ElementTree.fromstring(junit(made))[0]
+    assert suite.get("failures") == "0" and "over budget" not in markdown(made)
 
 
 def test_markdown_has_the_verdict_first_and_folds_what_is_unchanged():
@@ -136,8 +155,8 @@ def test_markdown_of_very_many_cells_fits_a_comment():
 
 
 def test_junit_has_one_case_a_cell_and_counts_them():
-    invalid = cell("k/void", 1.3, Verdict.ENVIRONMENT_INVALID, reason="no code change")
-    made = gate(SAME, SLOWER, OPEN, invalid, same_code=["k/other"], budgets=[budget(False, True)], budgets_block=True)
+    changes = {"same_code": ["k/other"], "budgets": [budget(False, True)], "budgets_block": True}
+    made = gate(SAME, SLOWER, OPEN, VOID, verdict=Verdict.SLOWER, **changes)
     root = ElementTree.fromstring(junit(made))
     assert root.tag == "testsuites"
     (suite,) = root

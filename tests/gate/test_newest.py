@@ -1,5 +1,6 @@
 """The newest stored run against a saved baseline: what is found, and what is said where a side is missing."""
 
+import datetime
 import sys
 from pathlib import Path
 
@@ -8,12 +9,15 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import factory
 
+from workbench import policy
+from workbench.commands import history
 from workbench.errors import InputError
 from workbench.gate.budgets import Budget, Limits
 from workbench.gate.margins import Margins, same_for_all
 from workbench.gate.newest import gate_newest
 from workbench.record import Verdict
 from workbench.store import open_store
+from workbench.testing import performance
 
 KEY = factory.machine().hardware_key
 SLOW = {**factory.SPEEDS_NS, "ladder": 44.0}
@@ -78,6 +82,45 @@ def test_a_comparison_of_revisions_is_not_the_newest_run(store):
     later = factory.run("order_book", {"ladder@main": 40.0, "ladder@HEAD": 80.0}, seed=30)
     store.add(later)
     assert later.record_id not in judge(store).run_ids
+
+
+def test_many_comparisons_of_revisions_do_not_hide_the_newest_run(store):
+    newest = a_run(seed=2)
+    store.add(newest)
+    for second in range(110):
+        created = newest.created.replace(minute=30) + datetime.timedelta(seconds=second)
+        store.add(factory.run("order_book", {"ladder@main": 40.0}, created=created, with_blocks=False))
+    assert judge(store).run_ids == [newest.record_id]
+
+
+def test_a_selector_judges_its_variant_alone(store):
+    store.add(a_run(SLOW, seed=2))
+    budget = {"kernel": "order_book", "metric": "service_time", "statistic": "p50", "unit": "ns"}
+    budgets = [Budget(name=name, variant=name, below=Limits(must=10), **budget) for name in ("aligned", "ladder")]
+    gate = judge(store, ["order_book/aligned"], budgets=budgets, budgets_block=True)
+    assert {cell.b for cell in gate.cells} == {"order_book/aligned"} and gate.verdict is not Verdict.SLOWER
+    assert [each.title for each in gate.budgets] == ["aligned (p50, aligned)"]
+    both = judge(store, ["order_book/aligned", "order_book"])
+    assert {cell.b.split("/")[1] for cell in both.cells} == set(SLOW)
+
+
+def test_a_variant_that_is_in_neither_run_is_wrong_usage(store):
+    store.add(a_run(SLOW, seed=2))
+    with pytest.raises(InputError, match=r"order_book/laddr cannot be judged: .*in both are .*order_book/ladder"):
+        judge(store, ["order_book/ladder", "order_book/laddr"])
+    store.add(a_run({"renamed": 30.0}, seed=3))
+    with pytest.raises(InputError, match=r"order_book cannot be judged: .*in both are none"):
+        judge(store)
+
+
+def test_the_workbenchs_own_baselines_are_not_the_persons(store):
+    for name in policy.OWN_BASELINES:
+        store.save_baseline(name, a_run(seed=7))
+    store.add(a_run(seed=2))
+    assert judge(store).base == "monday"
+    with pytest.raises(InputError, match=r"no baseline 'tuesday' .*\(there are monday\)"):
+        judge(store, name="tuesday")
+    assert set(policy.OWN_BASELINES) == {history.PIN, performance.BASELINE}
 
 
 def test_budgets_are_judged_on_the_newest_run(store):

@@ -36,6 +36,15 @@ def test_a_record_comes_back_whole_and_once(store):
     assert store.get(record.record_id[:8]) == record
 
 
+def test_runs_of_two_revisions_can_be_left_out(store):
+    single = factory.run(created=at(1), with_blocks=False)
+    both = factory.run(speeds={"ladder@main": 40.0, "ladder@HEAD": 41.0}, created=at(2), with_blocks=False)
+    for record in (single, both):
+        store.add(record)
+    assert store.runs("order_book") == [both, single]
+    assert store.runs("order_book", 1, revisions=False) == [single]
+
+
 def test_runs_are_found_by_kernel_and_machine_newest_first(store):
     old = factory.run(created=at(1), with_blocks=False)
     new = factory.run(created=at(2), with_blocks=False)

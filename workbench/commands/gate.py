@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from workbench.commands._measuring import make_request, measuring_options
-from workbench.errors import InputError
+from workbench.errors import Exit, InputError
 
 if TYPE_CHECKING:
     from workbench.gate.margins import Margins
     from workbench.gate.running import GateResult
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_MEASURING = ("workload", "input_file", "replicates", "seconds", "parameters", "modules")
 
 
 @click.command("gate")
@@ -75,6 +77,7 @@ def command(
     margins = _margins(threshold, margins_file)
     budgets = _budgets(budgets_file)
     if against is None:
+        _check_stored(click.get_current_context())
         result = _against_baseline(kernels, baseline, margins, budgets)
     else:
         result = _against_revision(
@@ -109,6 +112,20 @@ def _check(
             raise InputError(f"nothing can be judged with --no-timing: {reason}")
 
 
+def _check_stored(context: click.Context) -> None:
+    """Refuse the options of measuring where stored runs are judged: they would change nothing."""
+    given = [
+        option.opts[0]
+        for option in context.command.params
+        if option.name in _MEASURING and context.get_parameter_source(option.name) is not ParameterSource.DEFAULT
+    ]
+    if given:
+        raise InputError(
+            f"{', '.join(given)} would change nothing: stored runs are judged as they were measured; leave it away, "
+            "or give --against REVISION"
+        )
+
+
 def _margins(threshold: float | None, file: Path | None) -> Margins:
     from workbench.gate.margins import Margins, read_margins, same_for_all
 
@@ -132,8 +149,7 @@ def _against_baseline(
     from workbench.measure.machine import fingerprint
     from workbench.store import open_store
 
-    wanted = list(dict.fromkeys(kernel.split("/")[0] for kernel in kernels))
-    gate = gate_newest(open_store(), fingerprint().hardware_key, wanted, name, margins, *budgets)
+    gate = gate_newest(open_store(), fingerprint().hardware_key, kernels, name, margins, *budgets)
     return GateResult(gate, [])
 
 
@@ -152,7 +168,7 @@ def _against_revision(
     from workbench.gate.running import Options
     from workbench.measure.progress import choose_progress
 
-    request = make_request(kernels or _every_kernel(), **options)
+    request = make_request(kernels or _every_kernel(options), **options)
     chosen = Options(margins, every, timing, instructions, *budgets)
     return gate_revisions(request, against, candidate, chosen, choose_progress)
 
@@ -178,11 +194,10 @@ def _deliver(
     from workbench.gate.junit import junit
     from workbench.gate.markdown import markdown
     from workbench.gate.words import text
-    from workbench.record import Verdict
 
     gate = result.gate
     click.echo(gate.to_json() if as_json else text(gate))
-    if allow_unresolved and gate.verdict is Verdict.UNRESOLVED:
+    if allow_unresolved and exit_code(gate) is Exit.UNRESOLVED:
         click.echo("UNRESOLVED does not block here: --allow-unresolved was given", err=as_json)
     for file, make in ((markdown_file, markdown), (junit_file, junit)):
         if file is not None:

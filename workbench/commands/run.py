@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from workbench import policy
 from workbench.commands._measuring import describe_run, figure, make_request, measuring_options
 from workbench.commands._stages import stage_rows
 from workbench.errors import InputError
@@ -70,6 +71,8 @@ def command(
     workbench run order_book/aligned --arrivals recorded --rate 100
     workbench run order_book/combined --workload synthetic-64 --shards 2
     """
+    if save_baseline in policy.OWN_BASELINES:
+        raise InputError(f"--save-baseline {save_baseline}: the workbench keeps its own under that name; give another")
     if shards != 1 and (rates or arrivals or burst_factor or knee is not None):
         raise InputError("an open loop has one state: leave --shards away, or the load")
     if rates or arrivals or burst_factor or knee is not None:

@@ -43,14 +43,19 @@ def check_comparable(run: Run, baseline: Run, name: str) -> None:
 
 
 def compare_with_baseline(
-    run: Run, baseline: Run, name: str, statistics: Sequence[str] = ("p50", "throughput")
+    run: Run,
+    baseline: Run,
+    name: str,
+    statistics: Sequence[str] = ("p50", "throughput"),
+    margins: Margins | None = None,
 ) -> list[Comparison]:
     """Compare each variant of `run` with itself in `baseline`; `a` is ``kernel/variant@name``.
 
-    `statistics` are percentiles (``p50``, ``p99``, ``p999``) or ``throughput``. A percentile below the clock's floor is
-    only a bound and is not compared. Raises InputError as `check_comparable`, and for an unknown statistic.
+    `statistics` are percentiles (``p50``, ``p99``, ``p999``) or ``throughput``; `margins` replace the policy's. A
+    percentile below the clock's floor is only a bound and is not compared. Raises InputError as `check_comparable`, and
+    for an unknown statistic.
     """
-    return [comparison for comparison, _ in judged_against(run, baseline, name, statistics)]
+    return [comparison for comparison, _ in judged_against(run, baseline, name, statistics, margins)]
 
 
 def judged_against(

@@ -30,10 +30,12 @@ def conclude(
     runs: Sequence[record.Run],
     notes: Sequence[str],
     duration_s: float,
+    selectors: Sequence[str] = (),
 ) -> record.Gate:
     """Return the record of a gate. Raises InputError where there is nothing to judge.
 
     A variant in `unjudged` has changed, and no metric of it could be judged: the gate is UNRESOLVED then at best.
+    Budgets are judged on what is in `selectors`; empty: on all that `runs` hold.
     """
     if not cells and not same_code:
         told = "; ".join(notes)
@@ -55,7 +57,7 @@ def conclude(
         other_load_cores=other_load_cores,
         same_code=list(same_code),
         unjudged=list(unjudged),
-        budgets=_judged(budgets, runs, labels.candidate if mode == "revisions" else None),
+        budgets=_judged(budgets, runs, labels.candidate if mode == "revisions" else None, selectors),
         budgets_block=budgets_block,
         thresholds=thresholds(),
         run_ids=[run.record_id for run in runs],
@@ -73,16 +75,26 @@ def worst_of(
     return worst_verdict(cells) or Verdict.UNCHANGED
 
 
+def is_selected(variant: str, selectors: Sequence[str]) -> bool:
+    """Return whether ``kernel/variant`` is named by one of `selectors`, by itself or by its kernel."""
+    return variant in selectors or variant.partition("/")[0] in selectors
+
+
 def exit_code(gate: record.Gate, allow_unresolved: bool = False) -> Exit:
     """Return the exit code: 5 before 3 before 4, as everywhere."""
     code = Outcome(headline="", verdict=gate.verdict).exit_code
-    if code is not Exit.INVALID and missed_budgets(gate):
+    if missed_budgets(gate):
         return Exit.REGRESSION
     return Exit.FINE if code is Exit.UNRESOLVED and allow_unresolved else code
 
 
 def missed_budgets(gate: record.Gate) -> list[record.GateBudget]:
-    """Return the budgets that fail the gate: surely missed, where the person asked for them to count."""
+    """Return the budgets that fail the gate: surely missed, where the person asked for them to count.
+
+    None where the gate is ENVIRONMENT INVALID: nothing that was measured counts then.
+    """
+    if gate.verdict is Verdict.ENVIRONMENT_INVALID:
+        return []
     return [budget for budget in gate.budgets if gate.budgets_block and budget.sure and not budget.met]
 
 
@@ -131,13 +143,16 @@ def _reason(
     return f"{count} of {len(cells)} cells"
 
 
-def _judged(budgets: Sequence[Budget], runs: Sequence[record.Run], label: str | None) -> list[record.GateBudget]:
+def _judged(
+    budgets: Sequence[Budget], runs: Sequence[record.Run], label: str | None, selectors: Sequence[str]
+) -> list[record.GateBudget]:
     """Judge the budgets on the candidate's figures: those of the last run that has them."""
     results: dict[Any, record.Result] = {}
     for run in runs:
         for result in run.results:
             name, _, side = result.variant.partition("@")
-            if result.kernel != CONTROL and (label is None or side == label):
+            wanted = not selectors or is_selected(f"{result.kernel}/{name}", selectors)
+            if wanted and result.kernel != CONTROL and (label is None or side == label):
                 results[(result.kernel, name, result.metric, result.statistic)] = result.model_copy(
                     update={"variant": name}
                 )

@@ -1,7 +1,8 @@
 """A gate's conclusion as JUnit XML, which build servers show: one test case a cell.
 
 SLOWER is a failure; ENVIRONMENT INVALID an error, since it is no verdict on the code; UNRESOLVED is skipped, with its
-reason, since a failure would be a false one. A budget that counts and is surely missed is a failure too.
+reason, since a failure would be a false one. A budget that counts and is surely missed is a failure too, unless the
+whole gate is ENVIRONMENT INVALID.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 from workbench import policy
 from workbench.errors import InputError
 from workbench.gate.baseline import judged_against
-from workbench.gate.conclude import conclude
+from workbench.gate.conclude import conclude, is_selected
 from workbench.gate.differences import no_code_change
 from workbench.gate.evidence import Arms
 from workbench.gate.judge import NO_CODE_CHANGE
@@ -29,23 +29,24 @@ CANDIDATE = "newest"
 def gate_newest(
     store: Store,
     hardware_key: str,
-    kernels: Sequence[str],
+    selectors: Sequence[str],
     name: str | None,
     margins: Margins,
     budgets: Sequence[Any] = (),
     budgets_block: bool = False,
 ) -> Gate:
-    """Judge the newest run of each of `kernels` (empty: all of the baseline's) against the baseline called `name`.
+    """Judge the newest run of each kernel in `selectors` (empty: all of the baseline's) against the baseline `name`.
 
-    None takes the only baseline there is. Raises InputError, with what to do, where either side is missing.
+    A selector is ``kernel`` or ``kernel/variant``. None takes the only baseline there is. Raises InputError, with what
+    to do, where either side is missing.
     """
     began = time.monotonic()
     chosen = name or _only_name(store, hardware_key)
-    wanted = list(kernels) or _kernels_of(store, chosen, hardware_key)
+    wanted = list(selectors) or _kernels_of(store, chosen, hardware_key)
     runs: dict[str, Run] = {}
     notes = ["the two sides were measured at different times: there is no control, and nothing is confirmed"]
     found: list[tuple[Comparison, float]] = []
-    for kernel in wanted:
+    for kernel in dict.fromkeys(selector.partition("/")[0] for selector in wanted):
         baseline = store.baseline(chosen, kernel, hardware_key)
         if not isinstance(baseline, Run):
             raise InputError(
@@ -61,7 +62,9 @@ def gate_newest(
             runs[newest.record_id] = newest
             notes += no_code_change(baseline, newest)
         rows = judged_against(newest, baseline, chosen, STATISTICS, margins)
-        found += [(row, p_value) for row, p_value in rows if row.b.split("/")[0] == kernel]
+        own = [(row, p_value) for row, p_value in rows if row.b.split("/")[0] == kernel]
+        _check_both(wanted, kernel, [row.b for row, _ in own], chosen)
+        found += [(row, p_value) for row, p_value in own if is_selected(row.b, wanted)]
     flagged = findings([p_value for _, p_value in found], policy.FALSE_DISCOVERY)
     last = list(runs.values())
     return conclude(
@@ -77,6 +80,7 @@ def gate_newest(
         budgets=budgets,
         budgets_block=budgets_block,
         runs=last,
+        selectors=wanted,
         notes=notes,
         duration_s=time.monotonic() - began,
     )
@@ -84,14 +88,23 @@ def gate_newest(
 
 def _newest(store: Store, kernel: str, hardware_key: str) -> Run | None:
     """Return the newest run of `kernel` that is none of two revisions: those have an @ in the names of variants."""
-    for run in store.runs(kernel, hardware_key=hardware_key):
-        if not any("@" in result.variant for result in run.results):
-            return run
-    return None
+    return next(iter(store.runs(kernel, 1, hardware_key, revisions=False)), None)
+
+
+def _check_both(wanted: Sequence[str], kernel: str, judged: Sequence[str], baseline: str) -> None:
+    """Raise InputError where nothing among those `judged` is what a selector of `kernel` names."""
+    for selector in wanted:
+        own = selector.partition("/")[0] == kernel
+        if own and not any(is_selected(name, [selector]) for name in judged):
+            there = ", ".join(dict.fromkeys(judged)) or "none"
+            raise InputError(
+                f"{selector} cannot be judged: it has to be both in baseline {baseline!r} and in the newest run of "
+                f"{kernel} (in both are {there})"
+            )
 
 
 def _only_name(store: Store, hardware_key: str) -> str:
-    names = sorted({each.name for each in store.baselines() if each.hardware_key == hardware_key})
+    names = _names(store, hardware_key)
     if len(names) == 1:
         return names[0]
     if not names:
@@ -99,10 +112,16 @@ def _only_name(store: Store, hardware_key: str) -> str:
     raise InputError(f"there are several baselines ({', '.join(names)}): name one by --baseline")
 
 
+def _names(store: Store, hardware_key: str) -> list[str]:
+    """Return the names that people gave to baselines of this kind of machine."""
+    found = {each.name for each in store.baselines() if each.hardware_key == hardware_key}
+    return sorted(found - set(policy.OWN_BASELINES))
+
+
 def _kernels_of(store: Store, name: str, hardware_key: str) -> list[str]:
     saved = [each for each in store.baselines() if (each.name, each.hardware_key) == (name, hardware_key)]
     if not saved:
-        there = ", ".join(sorted({each.name for each in store.baselines()})) or "none yet"
+        there = ", ".join(_names(store, hardware_key)) or "none yet"
         raise InputError(
             f"there is no baseline {name!r} on this machine (there are {there}): "
             f"`workbench run KERNEL --save-baseline {name}` saves one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from workbench.gate.conclude import missed_budgets
@@ -35,25 +36,41 @@ def next_step(gate: Gate) -> str:
     """Return what to do now, in one line."""
     by_verdict = {verdict: [cell for cell in gate.cells if cell.verdict is verdict] for verdict in Verdict}
     if gate.verdict is Verdict.ENVIRONMENT_INVALID:
-        return "nothing is known of the code: end what else runs on this machine, and run the gate again"
+        again = "run the gate again" if gate.mode == "revisions" else _measured_again(by_verdict[gate.verdict])
+        return f"nothing is known of the code: end what else runs on this machine, and {again}"
     if by_verdict[Verdict.SLOWER]:
         name = variant_of(by_verdict[Verdict.SLOWER][0])
         return f"workbench profile cpu {name} shows which lines spend the time; workbench history {name.split('/')[0]}"
+    missed = missed_budgets(gate)
+    if missed:
+        several = f" and {len(missed) - 1} more" if len(missed) > 1 else ""
+        return f"budget {missed[0].title}{several}: make it cheaper, or set another limit in the file of --budgets"
     if gate.unjudged and not by_verdict[Verdict.UNRESOLVED]:
         return f"nothing is known of {gate.unjudged[0]}: the notes say why; without --no-timing it would be timed"
-    if by_verdict[Verdict.UNRESOLVED]:
-        return f"measure longer what is not resolved: give --seconds {_seconds_needed(gate)}, or --allow-unresolved"
+    unresolved = by_verdict[Verdict.UNRESOLVED]
+    if unresolved:
+        if gate.mode == "baseline":
+            return f"{_measured_again(unresolved)}; or --allow-unresolved"
+        return f"measure longer what is not resolved: {_longer(unresolved)}, or --allow-unresolved"
     return "nothing has to be done"
 
 
-def _seconds_needed(gate: Gate) -> str:
-    """Return how many seconds would settle what is open, as a person would type it."""
-    ratios = [
-        cell.blocks_needed / cell.blocks
-        for cell in gate.cells
-        if cell.verdict is Verdict.UNRESOLVED and cell.blocks_needed
-    ]
-    return f"{min(600, 6 * max(ratios)):.0f}" if ratios else "30 --replicates 12"
+def _longer(unresolved: Sequence[GateCell]) -> str:
+    """Return what would settle the cells that are open. How many seconds were given, a record does not hold."""
+    times = [cell.blocks_needed / cell.blocks for cell in unresolved if cell.blocks_needed and cell.blocks]
+    if not times:
+        return "give more --seconds and twice as many --replicates"
+    return f"give {max(2, math.ceil(max(times))):,} times as many --seconds"
+
+
+def _measured_again(cells: Sequence[GateCell]) -> str:
+    """Return how stored runs are replaced: this gate reads them, so that running it again changes nothing."""
+    kernels = list(dict.fromkeys(cell.b.split("/")[0] for cell in cells))
+    told = " ".join(kernels)
+    return (
+        f"measure again with `workbench run {told} --replicates 12` and the options of the baseline, "
+        f"or compare code by `workbench gate --against REVISION {told}`"
+    )
 
 
 def variant_of(cell: GateCell) -> str:

@@ -101,14 +101,27 @@ class Store:
             raise InputError(f"{self.where} has {told} whose id begins with {record_id[:40]!r}")
         return found[0]
 
-    def runs(self, kernel: str | None = None, limit: int | None = 100, hardware_key: str | None = None) -> list[Run]:
-        """Return runs, the newest first: of one kernel and one kind of machine where these are given."""
+    def runs(
+        self,
+        kernel: str | None = None,
+        limit: int | None = 100,
+        hardware_key: str | None = None,
+        *,
+        revisions: bool = True,
+    ) -> list[Run]:
+        """Return runs, the newest first: of one kernel and one kind of machine where these are given.
+
+        Without `revisions`, those that hold two revisions are left out: their variants are named ``variant@revision``.
+        """
         query = sa.select(RECORDS.c.record_id, RECORDS.c.document).where(RECORDS.c.kind == Run.kind)
         if kernel is not None:
             of_kernel = sa.select(RESULTS.c.record_id).where(RESULTS.c.kernel == kernel)
             query = query.where(RECORDS.c.record_id.in_(of_kernel))
         if hardware_key is not None:
             query = query.where(RECORDS.c.hardware_key == hardware_key)
+        if not revisions:
+            marked = RESULTS.c.variant.contains("@", autoescape=True)
+            query = query.where(~sa.exists().where(RESULTS.c.record_id == RECORDS.c.record_id, marked))
         found = self._documents(query.order_by(RECORDS.c.created.desc(), RECORDS.c.record_id).limit(limit))
         return [record for record in found if isinstance(record, Run)]
 

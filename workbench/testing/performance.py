@@ -8,7 +8,6 @@ the machine did to it is taken out. Nothing fails but SLOWER, and that only when
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,7 @@ import pytest
 from workbench import policy, record
 from workbench.errors import InputError, WorkbenchError
 from workbench.gate.baseline import compare_with_baseline
+from workbench.gate.margins import Margins
 from workbench.measure.driver import Measurement, Report, Request
 from workbench.measure.function_name import name_function, short_name
 from workbench.measure.functions import Examined, arguments_of, examine, request
@@ -28,8 +28,6 @@ from workbench.measure.machine import fingerprint
 from workbench.measure.results import compare
 from workbench.measure.runs import build_run
 from workbench.record import Verdict
-from workbench.stats.median import Interval
-from workbench.stats.paired import decide
 from workbench.store import open_store
 from workbench.testing.settings import Line, Settings
 
@@ -151,8 +149,9 @@ class Performance:
         def once() -> tuple[record.Run, record.Comparison]:
             report = self._measure(examined, arguments, setup, yardstick=True, settings=settings)
             run = build_run(report, [])
-            rows = compare_with_baseline(run, baseline, BASELINE, ("throughput",))
-            rows = [self._with_margin(row) for row in rows if row.b == f"{examined.kernel}/{name}"]
+            margins = Margins({"": {"throughput": self._margins()["mean"]}})
+            rows = compare_with_baseline(run, baseline, BASELINE, ("throughput",), margins)
+            rows = [row for row in rows if row.b == f"{examined.kernel}/{name}"]
             return run.model_copy(update={"comparisons": rows, "notes": [*run.notes, *examined.notes]}), _mean(rows)
 
         run, row = self._confirmed(once)
@@ -219,14 +218,6 @@ class Performance:
             name: max(threshold, margin) if margin > policy.MARGIN else threshold
             for name, margin in policy.MARGINS.items()
         }
-
-    def _with_margin(self, row: record.Comparison) -> record.Comparison:
-        """Judge a row by the margin that was asked for; one without an interval stays as it is."""
-        margin = self._margins()["mean"]
-        if row.verdict is Verdict.ENVIRONMENT_INVALID or (row.blocks_needed is None and "no interval" in row.reason):
-            return row
-        verdict = decide(Interval(math.log(row.low), math.log(row.high)), margin)
-        return row.model_copy(update={"verdict": verdict, "margin": margin})
 
     def _next_kernel(self) -> str:
         """Return the name of the next measurement of this test as a kernel: its node id, which holds no slash then."""
