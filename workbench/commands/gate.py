@@ -168,7 +168,7 @@ def _against_revision(
     from workbench.gate.running import Options
     from workbench.measure.progress import choose_progress
 
-    request = make_request(kernels or _every_kernel(options), **options)
+    request = make_request(kernels or _every_kernel(), **options)
     chosen = Options(margins, every, timing, instructions, *budgets)
     return gate_revisions(request, against, candidate, chosen, choose_progress)
 
