@@ -104,7 +104,7 @@ def test_only_slower_fails_unless_one_is_strict(suite, new_ns, options, verdict,
     result = suite(AGAINST_OLD, *options)
     result.assert_outcomes(**{"failed" if fails else "passed": 1})
     result.stdout.fnmatch_lines(["*= performance =*", f"{verdict} *test_one.py::test_it: new against old *(*..*)"])
-    runs = open_store().runs("test_one::test_it")
+    runs = open_store().runs()
     assert runs[0].comparisons[0].verdict == verdict
 
 
@@ -129,7 +129,7 @@ def test_slower_that_fresh_processes_do_not_confirm_does_not_fail(suite, monkeyp
     result = suite(AGAINST_OLD)
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["UNRESOLVED*", "*fresh processes did not confirm*"])
-    assert len(open_store().runs("test_one::test_it")) == 2
+    assert len(open_store().runs()) == 2
 
 
 def test_one_process_is_never_slower(suite):
@@ -175,12 +175,33 @@ def test_a_slow_machine_is_no_slow_function(suite):
     suite(AGAINST_BASELINE).stdout.fnmatch_lines(["UNCHANGED*"])
 
 
-def test_the_baselines_settings_are_used_again(suite):
+def test_the_baselines_settings_are_used_again(suite, monkeypatch):
     suite(AGAINST_BASELINE)
+    monkeypatch.setattr("workbench.measure.functions._calls_for", lambda fastest_ns, slowest_ns: 3)
+    monkeypatch.setattr("workbench.measure.functions._rounds", lambda examined: 7)
     Faked.codes = {"new": "changed"}
     suite(AGAINST_BASELINE)
-    second, first = open_store().runs("test_one::test_it")
+    second, first = open_store().runs()
     assert first.parameters == second.parameters != {}
+    assert first.parameters[first.results[0].kernel] != {"calls": 3, "yardstick": 7}
+
+
+def test_a_renamed_function_is_told_and_not_judged(suite):
+    suite(AGAINST_BASELINE)
+    result = suite(AGAINST_BASELINE.replace("new", "old"))
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["UNRESOLVED*", "*baseline is of another function, not of old: give --performance-save"]
+    )
+    assert len(Faked.requests) == 1
+    suite(AGAINST_BASELINE.replace("new", "old"), "--performance-save").stdout.fnmatch_lines(["SAVED *old*"])
+
+
+def test_another_project_has_a_baseline_of_its_own(suite, monkeypatch):
+    suite(AGAINST_BASELINE)
+    monkeypatch.setattr(pytest.Config, "rootpath", Path("/somewhere/another"))
+    suite(AGAINST_BASELINE).stdout.fnmatch_lines(["SAVED*"])
+    assert Faked.requests[-1].selectors[0].startswith("another 3.")
 
 
 def test_other_arguments_are_not_judged(suite):
@@ -230,19 +251,20 @@ def test_arguments_made_by_a_function_and_two_measurements_in_one_test(suite):
         "    performance.compare(old, other, 5, tolerance=None)\n"
     )
     suite(text).assert_outcomes(passed=1)
-    assert [request.selectors[0] for request in Faked.requests] == ["test_one::test_it/old", "test_one::test_it #2/old"]
+    selectors = [request.selectors[0].split(" ", 2)[2] for request in Faked.requests]
+    assert selectors == ["test_one::test_it/old", "test_one::test_it #2/old"]
 
 
 def test_names_of_parametrized_tests_can_be_kernels(suite):
     text = (
         "import pytest\nfrom functions import *\n"
-        "@pytest.mark.parametrize('x', ['a/b', 'c,d', 'e@f'])\n"
+        "@pytest.mark.parametrize('x', ['a/b', 'a.b', 'c,d', 'c;d', 'e@f', 'e(at)f'])\n"
         "def test_it(performance, x):\n    performance(new, 50)\n"
     )
-    suite(text).assert_outcomes(passed=3)
+    suite(text).assert_outcomes(passed=6)
     for request in Faked.requests:
         assert request.selectors[0].count("/") == 1 and "@" not in request.selectors[0]
-    assert len(open_store().baselines()) == 3
+    assert len(open_store().baselines()) == 6
 
 
 def test_waiting_for_another_timing_job_is_told_at_once(suite):
@@ -385,6 +407,7 @@ def test_compiled_functions_are_timed_in_fresh_processes(pytester, monkeypatch, 
     again = pytester.runpytest_subprocess(*options, "-k", "baseline")
     again.assert_outcomes(passed=1, deselected=1)
     again.stdout.fnmatch_lines(["UNCHANGED *", "*no code change*"])
-    run = open_store(str(tmp_path / "home" / "results.sqlite3")).runs("test_one::test_slower")[0]
+    runs = open_store(str(tmp_path / "home" / "results.sqlite3")).runs()
+    run = next(run for run in runs if run.results[0].kernel.endswith("test_one::test_slower"))
     assert isinstance(run, record.Run) and len(run.replicates) == 6
     assert json.loads(run.to_json())["workload"]["content"] == "arguments"

@@ -65,6 +65,7 @@ def performance(request: pytest.FixtureRequest) -> Performance:
 
     threshold = option("--performance-threshold")
     settings = Settings(
+        project=request.config.rootpath.name,
         save=option("--performance-save"),
         against=option("--performance-against"),
         threshold=None if threshold is None else threshold / 100,

@@ -44,7 +44,11 @@ def compiles_each_time(values):
 
 
 def some_values():
-    return np.arange(1.0, 65.0)
+    """Return an array that begins at no cache line."""
+    memory = np.zeros(72)
+    begin = 1 if memory.ctypes.data % 64 == 0 else 0
+    memory[begin : begin + 64] = np.arange(1.0, 65.0)
+    return memory[begin : begin + 64]
 
 
 class Holder:

@@ -1,6 +1,7 @@
 """A function as a kernel: every call happens, on the same arguments, and another process makes the same of it."""
 
 import functools
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,7 @@ def test_each_call_of_a_compiled_loop_happens():
     assert values[0] == 1010.0 and probe.histogram.sum() == 10
 
 
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="it reads the machine code of x86-64")
 def test_a_pure_call_is_not_taken_out_of_the_loop():
     """What LLVM may drop or move is called as often as anything else: its machine code holds an indirect call."""
     import capstone
@@ -59,8 +61,9 @@ def test_a_pure_call_is_not_taken_out_of_the_loop():
     disassembler = capstone.Cs(capstone.CS_ARCH_X86, capstone.CS_MODE_64)
     instructions = list(disassembler.disasm(code, 0))
     called = [each.address for each in instructions if each.mnemonic == "call"]
-    back = [each for each in instructions if each.mnemonic.startswith("j") and int(each.op_str, 16) < each.address]
-    assert any(int(jump.op_str, 16) <= place <= jump.address for jump in back for place in called)
+    jumps = [each for each in instructions if each.mnemonic.startswith("j") and each.op_str.startswith("0x")]
+    loops = [(int(each.op_str, 16), each.address) for each in jumps]  # a jump back spans a loop
+    assert any(start <= place <= end for start, end in loops for place in called)
 
 
 def test_what_a_call_raises_comes_out():
@@ -119,7 +122,10 @@ def test_placed_keeps_what_is_not_plain():
     frozen = np.arange(4.0)
     frozen.flags.writeable = False
     transposed = np.ones((3, 4)).T
-    made = placed((frozen, transposed, [1], "x"))
+    records = np.zeros(3, [("a", "f8")]).view(np.recarray)
+    masked = np.ma.masked_array([1.0, 2.0], [False, True])
+    made = placed((frozen, transposed, [1], "x", records, masked))
+    assert made[4] is records and made[5] is masked
     assert not made[0].flags.writeable and made[0].tolist() == frozen.tolist()
     assert made[1] is transposed
 
@@ -200,29 +206,13 @@ def test_a_module_is_loaded_from_its_file_where_its_name_leads_nowhere(tmp_path)
         ({"f": own.total, "g": own.first}, (VALUES,), "f and g return different results"),
         ({"f": own.grow, "g": own.first}, (VALUES,), "f and g return different results"),
         ({"f": own.grow, "g": print}, (VALUES,), "leave different arguments behind"),
+        ({"yardstick": own.total}, (VALUES,), "yardstick is the name of what runs beside"),
     ],
 )
 def test_what_cannot_be_measured(named, arguments, sentence):
     with pytest.raises(InputError, match=sentence) as caught:
         examine("k", named, arguments)
     assert "\n" not in str(caught.value)
-
-
-def test_what_is_alike():
-    nan = np.array([np.nan, 1.0])
-    for a, b, same in (
-        (nan, nan.copy(), True),
-        (1.0, 1.0 + 1e-12, True),
-        (1.0, 1.001, False),
-        ((1, nan), (1, nan), True),
-        (np.array([1, 2]), np.array([1, 3]), False),
-        (np.zeros(2), np.zeros(3), False),
-        (None, None, True),
-        (None, 1, False),
-        (object(), object(), True),
-        ("a", "b", False),
-    ):
-        assert functions._equal(a, b, 1e-9) is same, (a, b)
 
 
 def test_changed_arguments_are_told_and_calls_are_chosen():
@@ -245,6 +235,17 @@ def test_the_hash_of_arguments():
     )
 
 
+def test_results_that_cannot_be_compared_are_told():
+    class Table:
+        def __eq__(self, other):
+            return np.array([True, False])
+
+    examined = examine("k", {"f": lambda: Table(), "g": lambda: (Table(), 1)[0]}, ())
+    assert examined.notes == ["the results of f and g cannot be compared where they hold a Table"]
+    with pytest.raises(InputError, match="return different results"):
+        examine("k", {"f": lambda: {"a": VALUES}, "g": lambda: {"a": VALUES + 1}}, ())
+
+
 def test_arguments_come_from_one_place():
     assert arguments_of((1, 2), None) == (1, 2)
     assert arguments_of((), lambda: (3, 4)) == (3, 4)
@@ -264,4 +265,5 @@ def test_arguments_that_cannot_cross_are_told(tmp_path):
         kernel = read_plan(str(tmp_path))
     finally:
         sys.path.remove(str(tmp_path))
-    assert kernel.variants["len"].build().state[0].shape == (64,) and made.description.content == "arguments"
+    (array,) = kernel.variants["len"].build().state
+    assert array.shape == (64,) and array.ctypes.data % 64 == 0 and made.description.content == "arguments"

@@ -65,8 +65,11 @@ def arrays_in(value: Any) -> list[np.ndarray]:
 
 
 def placed(value: Any) -> Any:
-    """Return `value` with each plain array in it copied to the start of a cache line; other layouts stay."""
-    if isinstance(value, np.ndarray) and value.flags.c_contiguous and not value.dtype.hasobject and value.ndim:
+    """Return `value` with each plain array in it copied to the start of a cache line.
+
+    Other layouts stay, and so do subclasses (recarray, MaskedArray, matrix, memmap): a copy would be another type.
+    """
+    if type(value) is np.ndarray and value.flags.c_contiguous and not value.dtype.hasobject and value.ndim:
         made = aligned(value.shape, value.dtype)
         np.copyto(made, value)
         made.flags.writeable = value.flags.writeable
@@ -84,7 +87,12 @@ def as_arguments(value: Any, setup: str) -> tuple[Any, ...]:
 
 
 def make_kernel(plan: Plan, functions: Mapping[str, Callable[..., Any]], arguments: Sequence[Any]) -> Kernel:
-    """Return the kernel whose variants are `functions`, by name, each called with `arguments`."""
+    """Return the kernel whose variants are `functions`, by name, each called with `arguments`.
+
+    Raises InputError for a function that is called as the yardstick is: one of the two would be measured as the other.
+    """
+    if YARDSTICK in functions:
+        raise InputError(f"{YARDSTICK} is the name of what runs beside a function: give the function another name")
     shared = Arguments(arguments, plan.changes)
     parameters = [Parameter("calls", plan.calls, 1, MOST_CALLS, "calls in one replay")]
     if plan.yardstick:
@@ -175,8 +183,7 @@ def read_plan(folder: str) -> Kernel:
     plan = Plan.model_validate_json((Path(folder) / PLAN).read_bytes())
     functions = {name: find_function(each) for name, each in plan.functions.items()}
     if plan.setup is not None:
-        made = find_function(plan.setup)()
-        arguments = as_arguments(made, str(plan.setup))
+        arguments = placed(as_arguments(find_function(plan.setup)(), str(plan.setup)))
     else:  # written a moment ago by the process that started this one, into a folder of its own
         try:
             arguments = placed(pickle.loads((Path(folder) / ARGUMENTS).read_bytes()))

@@ -8,8 +8,6 @@ then describes the measurement to the processes.
 from __future__ import annotations
 
 import copy
-import hashlib
-import pickle
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +23,7 @@ from kernels.catalog import Kernel
 from kernels.messages import EVENT
 from workbench import codemap, record
 from workbench.errors import InputError
+from workbench.measure.alike import digest, is_alike
 from workbench.measure.driver import Request
 from workbench.measure.function_kernel import (
     MOST_CALLS,
@@ -89,7 +88,7 @@ def examine(kernel: str, functions: Functions, arguments: Sequence[Any], toleran
             raise InputError(f"{name} is a {type(function).__name__}, which cannot be called: give a function")
         own = _copied(arguments)
         outcomes[name] = (_call(name, function, own), own)
-        changed = not _equal(own, before, 0.0)
+        changed = not is_alike(own, before, 0.0)
         if changed:
             changes = True
             notes.append(
@@ -98,7 +97,7 @@ def examine(kernel: str, functions: Functions, arguments: Sequence[Any], toleran
             )
         _refuse_recompiling(name, function, own)
     if tolerance is not None:
-        _refuse_differences(outcomes, tolerance)
+        notes += _refuse_differences(outcomes, tolerance)
     plan = Plan(kernel=kernel, functions={}, calls=1, changes=changes)
     built = make_kernel(plan, functions, placed(_copied(arguments)))
     call_ns = {name: _time_call(built, name) for name in functions}
@@ -163,34 +162,14 @@ def request(
 
 def describe_arguments(kernel: str, arguments: Sequence[Any]) -> record.Workload:
     """Return the arguments as a record's workload: their number and their hash."""
-    digest = hashlib.sha256()
-    for argument in arguments:
-        _digest(digest, argument)
     return record.Workload(
         name=f"arguments of {kernel}",
         content="arguments",
         events=len(arguments),
         symbols=0,
         source=None,
-        sha256=digest.hexdigest(),
+        sha256=digest(tuple(arguments)).hex(),
     )
-
-
-def _digest(digest: Any, value: Any) -> None:
-    digest.update(type(value).__name__.encode())
-    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        digest.update(repr((value.dtype.descr, value.shape)).encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
-    elif isinstance(value, (tuple, list)):
-        for part in value:
-            _digest(digest, part)
-    elif value is None or isinstance(value, (bool, int, float, complex, str, bytes, np.generic)):
-        digest.update(repr(value).encode())
-    else:
-        try:
-            digest.update(pickle.dumps(value, protocol=5))
-        except Exception:  # what a `setup` makes in the other process need not cross
-            digest.update(b"?")
 
 
 def _copied(arguments: Sequence[Any]) -> tuple[Any, ...]:
@@ -223,40 +202,22 @@ def _refuse_recompiling(name: str, function: Callable[..., Any], arguments: Sequ
         )
 
 
-def _refuse_differences(outcomes: Mapping[str, Any], tolerance: float) -> None:
+def _refuse_differences(outcomes: Mapping[str, Any], tolerance: float) -> list[str]:
+    """Raise InputError when functions do different things. Returns notes of what could not be compared."""
     (first, one), *others = outcomes.items()
+    notes = []
     for name, other in others:
+        refused: list[str] = []
         for part, what in ((0, "return different results"), (1, "leave different arguments behind")):
-            if not _equal(one[part], other[part], tolerance):
+            if not is_alike(one[part], other[part], tolerance, refused):
                 raise InputError(
                     f"{first} and {name} {what} for the same arguments: mend one, or give tolerance= (relative; None "
                     "compares nothing)"
                 )
-
-
-def _equal(a: Any, b: Any, tolerance: float) -> bool:
-    """Return whether two values are alike: NaN equals NaN, floating-point numbers within a relative `tolerance`."""
-    if isinstance(a, (tuple, list)) and isinstance(b, (tuple, list)):
-        return len(a) == len(b) and all(_equal(x, y, tolerance) for x, y in zip(a, b, strict=True))
-    if isinstance(a, np.ndarray) and a.dtype.names:
-        return (
-            isinstance(b, np.ndarray)
-            and a.dtype == b.dtype
-            and all(_equal(a[n], b[n], tolerance) for n in a.dtype.names)
-        )
-    if isinstance(a, (np.ndarray, np.generic, float, complex)):
-        try:
-            x, y = np.asarray(a), np.asarray(b)
-            if x.dtype.kind in "fc" or y.dtype.kind in "fc":
-                return x.shape == y.shape and bool(np.allclose(x, y, rtol=tolerance, atol=0.0, equal_nan=True))
-            return bool(np.array_equal(x, y))
-        except (TypeError, ValueError):
-            return False
-    try:
-        by_identity = any("__eq__" in vars(kind) for kind in type(a).__mro__[:-1]) is False and a is not None
-        return bool(a == b) or (by_identity and type(a) is type(b))  # what has no idea of equality is not compared
-    except Exception:  # nor is what refuses
-        return True
+        if refused:
+            kinds = ", ".join(dict.fromkeys(refused))
+            notes.append(f"the results of {first} and {name} cannot be compared where they hold a {kinds}")
+    return notes
 
 
 def _time_call(kernel: Kernel, name: str) -> float:

@@ -29,9 +29,10 @@ from workbench.measure.results import compare
 from workbench.measure.runs import build_run
 from workbench.record import Verdict
 from workbench.store import open_store
+from workbench.testing.names import kernel_of
 from workbench.testing.settings import Line, Settings
 
-BASELINE = "pytest"  # the name of every test's baseline; the test is the kernel
+BASELINE = "pytest"  # the name of every test's baseline; the kernel says which project, Python and test
 Setup = Callable[[], Any] | None
 
 
@@ -140,6 +141,10 @@ class Performance:
             why = "its arguments are not the baseline's: make the same ones each time, or give --performance-save"
             self._finish(Line(self._test, title, Verdict.UNRESOLVED.value, "", why))
             return None
+        if all(row.variant != name for row in baseline.results):
+            why = f"its baseline is of another function, not of {name}: give --performance-save"
+            self._finish(Line(self._test, title, Verdict.UNRESOLVED.value, "", why))
+            return None
         if _hash_of(baseline, f"{examined.kernel}/{name}") == examined.code_hash.get(name, "") != "":
             why = "no code change: the same machine code and arguments, so nothing was timed"
             self._finish(Line(self._test, title, Verdict.UNCHANGED.value, "", why, baseline.record_id))
@@ -220,11 +225,9 @@ class Performance:
         }
 
     def _next_kernel(self) -> str:
-        """Return the name of the next measurement of this test as a kernel: its node id, which holds no slash then."""
+        """Return the name of the next measurement of this test as a kernel."""
         self._times += 1
-        name = self._test.replace(".py::", "::")
-        for character, instead in (("/", "."), ("@", "(at)"), (",", ";")):
-            name = name.replace(character, instead)
+        name = kernel_of(self._settings.project, self._test)
         return name if self._times == 1 else f"{name} #{self._times}"
 
 

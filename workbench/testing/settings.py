@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line asked for."""
+    """Where the tests are, and what the command line asked for."""
 
+    project: str = ""  # the name of the tests' root folder: its baselines are its own
     save: bool = False
     against: str | None = None
     threshold: float | None = None  # relative, as 0.1
