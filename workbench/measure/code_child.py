@@ -6,6 +6,7 @@ all arms need not be compiled; then it compiles what it is asked for.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
@@ -65,12 +66,17 @@ def source_of(variant: Variant) -> str:
     file = Path(variant.replay_from.py_func.__code__.co_filename)
     root = next(parent for parent in file.parents if parent.name == "kernels").parent
     others = (variant.allocate, variant.reset, kernel.parameters_for, kernel.prepare, kernel.output)
-    files = [file, *(own for each in others if (own := _file_of(each)) and own.is_relative_to(root))]
+    files = {file, *(own for each in others if (own := _file_of(each)) and own.is_relative_to(root))}
     defaults = [(parameter.name, parameter.default) for parameter in kernel.parameters]
     digest = hashlib.sha256(repr(defaults).encode())
-    for path in sorted(set().union(*map(_imported_files, files))):
+    for path in sorted(set().union(*map(_with_imports, files))):
         digest.update(repr((str(path.relative_to(root)), path.read_bytes())).encode())
     return digest.hexdigest()
+
+
+@functools.cache  # variants share files, and each is parsed with all that it imports
+def _with_imports(file: Path) -> set[Path]:
+    return _imported_files(file)
 
 
 def _file_of(function: Any) -> Path | None:
