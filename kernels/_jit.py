@@ -25,7 +25,7 @@ from typing import Any
 import llvmlite
 import numba
 import numpy as np
-from numba.core import caching, config
+from numba.core import caching, config, types
 from numba.core.dispatcher import Dispatcher
 from numba.core.registry import CPUDispatcher
 
@@ -175,15 +175,19 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
 
 
 def _hashes_of_classes(sig: Any) -> Iterator[str]:
-    """Hash the sources of the named tuples among the arguments, and of those inside them.
+    """Name the classes of named tuples among the arguments, and inside any tuple, with the hashes of their sources.
 
-    An overload may choose its body by their class.
+    An overload may choose its body by their class, and two classes of one name and the same fields read alike.
     """
-    for kind in sig:
-        module = sys.modules.get(getattr(getattr(kind, "instance_class", None), "__module__", ""))
-        if module is not None and getattr(module, "__file__", None):
-            yield source_hash(str(module.__file__))
-            yield from _hashes_of_classes(kind.types)
+    kind: Any
+    for kind in (each for each in sig if isinstance(each, types.BaseTuple)):
+        found = getattr(kind, "instance_class", None)
+        if found is not None:
+            yield f"{found.__module__}.{found.__qualname__}"
+            module = sys.modules.get(found.__module__)
+            if module is not None and getattr(module, "__file__", None):
+                yield source_hash(str(module.__file__))
+        yield from _hashes_of_classes(dict.fromkeys(kind.types))
 
 
 class KernelCache(caching.FunctionCache):  # type: ignore[misc]

@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections import namedtuple
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numba import typeof
 
 from kernels import _jit
 
@@ -116,6 +119,21 @@ def test_other_options_are_another_entry(tmp_path):
     assert plain._index_key("sig", Codegen()) == _jit.KernelCache(function, {"fastmath": False})._index_key(
         "sig", Codegen()
     )
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["an-argument", "in-a-tuple"])
+def test_two_classes_that_read_alike_are_two_entries(wrapped):
+    first, second = (namedtuple("State", "x", module=module) for module in ("one", "two"))
+    arguments = [each(np.zeros(2)) for each in (first, second)]
+    kinds = [typeof((each, 1) if wrapped else each) for each in arguments]
+    assert str(kinds[0]) == str(kinds[1]) and kinds[0] != kinds[1]
+
+    class Codegen:
+        def magic_tuple(self):
+            return ("cpu",)
+
+    cache = _jit.KernelCache(lambda x: x, {})
+    assert cache._index_key((kinds[0],), Codegen()) != cache._index_key((kinds[1],), Codegen())
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x80garbage", None], ids=["emptied", "overwritten", "cut"])
