@@ -50,7 +50,7 @@ $(STAMP): pyproject.toml
 	@touch $(STAMP)
 
 # System packages are optional: what needs an absent one is skipped by name. Installed as root on Debian, or with SYSTEM=1.
-SYSTEM_PACKAGES := valgrind chromium g++ strace libboost-dev=/usr/include/boost/version.hpp
+SYSTEM_PACKAGES := valgrind chromium g++ strace postgresql=/usr/lib/postgresql/*/bin/initdb libboost-dev=/usr/include/boost/version.hpp
 system-packages:
 	@tools/system-packages $(SYSTEM_PACKAGES)
 
