@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from workbench.profile.profile import Profile
+_PREFIX = "_profile_"
 
 
-@click.group("profile")
+class Kinds(click.Group):
+    """The kinds are the files ``_profile_KIND.py`` beside this one: each holds a ``command``; its docstring is its help.
+
+    A kind is imported only when it is used.
+    """
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the kinds in alphabetical order."""
+        return sorted(_files())
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Import the kind's file and return its ``command``."""
+        file = _files().get(name)
+        if file is None:
+            return None
+        kind: click.Command = importlib.import_module(f"workbench.commands.{file.stem}").command
+        return kind
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the kinds with the first line of each file's docstring, without importing any."""
+        rows = [(kind, ast.get_docstring(ast.parse(file.read_bytes())) or "") for kind, file in _files().items()]
+        with formatter.section("Kinds"):
+            formatter.write_dl([(kind, text.partition("\n")[0]) for kind, text in sorted(rows)])
+
+
+def _files() -> dict[str, Path]:
+    """Return the kinds and their files."""
+    files = Path(__file__).parent.glob(f"{_PREFIX}*.py")
+    return {file.stem.removeprefix(_PREFIX).replace("_", "-"): file for file in files}
+
+
+@click.command("profile", cls=Kinds)
 def command() -> None:
     """Profile a variant by source line: time on the code that ships, instructions and cache misses, and more kinds.
 
@@ -19,89 +50,3 @@ def command() -> None:
     workbench profile cpu order_book/ladder
     workbench profile cpu signals/simd --input hour.csv.gz --seconds 10 --out profile/
     """
-
-
-def profile_options(verb: Any) -> Any:
-    """Add what all kinds of profiles share: the variant, its data, and where the answer goes."""
-    for option in reversed(
-        (
-            click.argument("variant", metavar="KERNEL/VARIANT"),
-            click.option("--workload", metavar="NAME", help="A named workload; `workbench list` shows them."),
-            click.option("--input", "input_file", metavar="FILE", type=click.Path(path_type=Path), help="Market data."),
-            click.option("-P", "parameters", multiple=True, metavar="NAME=VALUE", help="A kernel's parameter."),
-            click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Write the artefacts here."),
-            click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-        )
-    ):
-        verb = option(verb)
-    return verb
-
-
-@command.command("cpu")
-@profile_options
-@click.option("--seconds", default=5.0, show_default=True, help="How long to run it.")
-@click.option("--rate", default=1000.0, show_default=True, help="Samples a second and thread.")
-@click.option("--clock", type=click.Choice(("wall", "cpu")), default="wall", show_default=True, help="What is sampled.")
-def cpu(variant: str, out: Path | None, as_json: bool, seconds: float, rate: float, clock: str, **data: Any) -> None:
-    """Time by source line, sampled in the process: no root, no debugger, the machine code that ships."""
-    from workbench.profile.run import profile
-
-    found = profile(variant, kind="cpu", seconds=seconds, rate_per_s=rate, clock=clock, **workload_options(**data))
-    deliver(found, out, as_json)
-
-
-@command.command("cache")
-@profile_options
-def cache(variant: str, out: Path | None, as_json: bool, **data: Any) -> None:
-    """Instructions, cache misses, unused bytes, atomics and mispredictions by line, simulated by valgrind."""
-    from workbench.profile.run import profile
-
-    deliver(profile(variant, kind="cache", keep=out, **workload_options(**data)), out, as_json)
-
-
-def workload_options(workload: str | None, input_file: Path | None, parameters: tuple[str, ...]) -> dict[str, Any]:
-    """Return the keyword arguments of `workbench.profile` for the shared options. Raises InputError."""
-    from workbench import workloads
-    from workbench.errors import InputError
-    from workbench.measure.job import read_setting
-
-    if workload is not None and input_file is not None:
-        raise InputError("--workload and --input both name the data: give one of them")
-    events = None
-    if input_file is not None:
-        events = workloads.load(input_file)
-    elif workload is not None:
-        events = workloads.parse(workload)
-    return {"workload": events, **dict(read_setting(text) for text in parameters)}
-
-
-def deliver(profile: Profile, out: Path | None, as_json: bool) -> None:
-    """Write the artefacts of `profile`, then print it: the top lines, or the record."""
-    from workbench.measure.machine import fingerprint
-
-    if out is not None:
-        write_artefacts(profile, out)
-    if as_json:
-        click.echo(profile.to_record(fingerprint()).to_json())
-        return
-    click.echo(str(profile))
-    for artefact in profile.artefacts:
-        click.echo(f"wrote {artefact}")
-
-
-def write_artefacts(profile: Profile, out: Path) -> None:
-    """Write annotated HTML, speedscope JSON and collapsed stacks into the folder `out`."""
-    from workbench.files import write_text
-    from workbench.profile.annotated import page
-    from workbench.profile.formats.collapsed import collapsed
-    from workbench.profile.formats.speedscope import speedscope
-
-    name = f"{profile.title.replace('/', '-')}-{profile.kind}"
-    for suffix, text in (
-        (".html", page(profile)),
-        (".speedscope.json", speedscope(profile)),
-        (".collapsed.txt", collapsed(profile)),
-    ):
-        path = out / f"{name}{suffix}"
-        write_text(path, text)
-        profile.artefacts.append(str(path))
