@@ -6,22 +6,22 @@ import contextlib
 import datetime
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.files import data_folder
 from workbench.record import Record, RecordError, Run, from_json
+from workbench.store import postgresql, sqlite
 from workbench.store.migrations import NEWEST, migrate, version_of
+from workbench.store.sentences import sentence
 from workbench.store.steps import circumstances_of
 from workbench.store.tables import BASELINES, CIRCUMSTANCES, COMPARISONS, RECORDS, RESULTS
-
-BUSY_TIMEOUT_S = 30.0  # how long a writer waits for another one; a write takes milliseconds
 
 
 @dataclass(frozen=True)
@@ -42,43 +42,48 @@ def open_store(url: str | None = None) -> Store:
     sentence, when it cannot be opened: not a database, a folder that cannot be written, a later version.
     """
     chosen = url or os.environ.get("WORKBENCH_STORE") or str(data_folder() / "results.sqlite3")
-    if "://" in chosen:
-        try:
-            address = sa.make_url(chosen)
-        except ArgumentError:
-            raise InputError(
-                f"{chosen!r} is not a database URL: give sqlite:///FILE or postgresql+psycopg://…"
-            ) from None
-    else:
-        address = sa.URL.create("sqlite", database=str(Path(chosen).absolute()))
+    if "://" not in chosen:
+        return Store(sa.URL.create("sqlite", database=str(Path(chosen).absolute())))
+    try:
+        address = sa.make_url(chosen)
+    except (ArgumentError, ValueError):  # the URL is not told: a password may stand in it
+        begin = chosen.partition("://")[0][:40]
+        raise InputError(
+            f"{begin + '://…'!r} is not a database URL: give sqlite:///FILE or {postgresql.DRIVER}://USER@HOST/DATABASE"
+        ) from None
+    if address.drivername in ("postgresql", "postgres"):
+        address = address.set(drivername=postgresql.DRIVER)
+    if address.drivername not in ("sqlite", "sqlite+pysqlite", postgresql.DRIVER):
+        raise InputError(
+            f"{address.drivername[:40]}://… cannot be opened: a store is sqlite:///FILE or {postgresql.DRIVER}://…"
+        )
     return Store(address)
+
+
+def _shown(address: sa.URL) -> str:
+    """Return the address as it is told: without the password, and without the options, which may hold one too."""
+    return address.set(query={}).render_as_string(hide_password=True)
 
 
 class Store:
     """A database of records. Every method is one transaction; several processes may write at the same time."""
 
     def __init__(self, address: sa.URL):
-        self.where = address.render_as_string(hide_password=True)
-        sqlite = address.get_backend_name() == "sqlite"
-        if sqlite and address.database:
-            self.where = address.database
-            try:
-                Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise InputError(
-                    f"{self.where} cannot be made ({error.strerror}): choose another by --store or WORKBENCH_HOME"
-                ) from None
+        backend = address.get_backend_name()
+        self.where = str(address.database) if backend == "sqlite" and address.database else _shown(address)
+        said = (address.password, *(address.query.get(name) for name in ("password", "sslpassword")))
+        self._secrets = tuple(secret for secret in said if isinstance(secret, str) and secret)
         try:
-            self._engine = sa.create_engine(
-                address, connect_args={"timeout": BUSY_TIMEOUT_S} if sqlite else {}, poolclass=sa.NullPool
-            )
-        except (NoSuchModuleError, ImportError) as error:
-            raise InputError(
-                f"{self.where} cannot be opened ({error}): for PostgreSQL install kernel-workbench[postgres]"
-            ) from None
-        if sqlite:
-            sa.event.listen(self._engine, "connect", _prepare_sqlite)
-            sa.event.listen(self._engine, "begin", _begin)
+            if backend == "sqlite":
+                self._sentences = sqlite.SENTENCES
+                self._engine = sqlite.engine(address, self.where)
+            else:
+                self._sentences = postgresql.SENTENCES
+                self._engine = postgresql.engine(address)
+        except ImportError:
+            raise InputError(f"{self.where} cannot be opened: install kernel-workbench[postgres]") from None
+        except (ArgumentError, TypeError, ValueError):  # what stands behind the question mark of a URL
+            raise InputError(f"{self.where} cannot be opened: its options are none of {backend}'s") from None
         self._writing = self._engine.execution_options(writing=True)
         with self.transaction() as connection:
             up_to_date = version_of(connection) == NEWEST
@@ -219,21 +224,8 @@ class Store:
         try:
             with (self._writing if writing else self._engine).begin() as connection:
                 yield connection
-        except (DBAPIError, sqlite3.Error) as error:  # the second comes from `_prepare_sqlite`
-            raise _sentence(error, self.where) from None
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    """Readers never wait for a writer (WAL), and a stored record survives a power cut (synchronous)."""
-    connection.isolation_level = None  # the driver must not begin transactions: `_begin` does
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: sa.Connection) -> None:
-    """Begin; a writer takes the lock at once, since a lock that is upgraded later fails instead of waiting its turn."""
-    writing = connection.get_execution_options().get("writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        except (DBAPIError, sqlite3.Error) as error:  # the second comes from preparing a connection
+            raise sentence(error, self.where, self._sentences, self._secrets) from None
 
 
 def _insert_rows(connection: sa.Connection, table: sa.Table, record_id: str, rows: list[dict[str, Any]]) -> None:
@@ -262,26 +254,3 @@ def _checked_name(name: str) -> str:
     if not name.strip() or len(name) > 200 or not name.isprintable():
         raise InputError(f"a baseline's name is 1 to 200 printable characters, not {name[:40]!r}")
     return name
-
-
-_SENTENCES: Mapping[str, tuple[type[WorkbenchError], str]] = {
-    "file is not a database": (InputError, "is not a database: move it away, or choose another with --store"),
-    "malformed": (InputError, "is damaged: restore it from a copy, or move it away and a new one is begun"),
-    "readonly": (InputError, "cannot be written: choose another with --store, or ask for the right to write"),
-    "unable to open": (InputError, "cannot be opened: choose a folder that you may write to, with --store"),
-    "disk is full": (WorkbenchError, "was not changed because the disk is full: make room and run again"),
-    "disk i/o error": (WorkbenchError, "was not changed because the disk refused to write: make room and run again"),
-    "locked": (WorkbenchError, f"was in use by another program for {BUSY_TIMEOUT_S:.0f} s: run again"),
-}
-
-
-def _sentence(error: DBAPIError | sqlite3.Error, where: str) -> WorkbenchError:
-    """Say in one sentence what a database refused, and what to do."""
-    told = str(error.orig if isinstance(error, DBAPIError) else error).strip()
-    for part, (kind, sentence) in _SENTENCES.items():
-        if part in told.lower():
-            return kind(f"{where} {sentence}")
-    first = told.splitlines()[0] if told else type(error).__name__
-    if isinstance(error, (IntegrityError, sqlite3.IntegrityError)):
-        return WorkbenchError(f"{where} refused the record and was not changed ({first})")
-    return WorkbenchError(f"{where} cannot be used ({first}): check the address given with --store")

@@ -112,7 +112,25 @@ def _history(connection: sa.Connection) -> None:
         connection.execute(circumstances, values)
 
 
-MIGRATIONS: tuple[Step, ...] = (_first_tables, _comparisons_as_rows, _history)
+def _names_of_any_length(connection: sa.Connection) -> None:
+    """Keep long names in PostgreSQL, where an entry of an ordered index ends at 2,704 bytes; SQLite knows no such end.
+
+    A hash index takes any length; it finds equal names, which is all that is asked.
+    """
+    if connection.dialect.name != "postgresql":
+        return
+    for statement in (
+        "DROP INDEX results_by_kernel",
+        "CREATE INDEX results_by_kernel ON results USING hash (kernel)",
+        "DROP INDEX accepted_steps_by_kernel",
+        "CREATE INDEX accepted_steps_by_kernel ON accepted_steps USING hash (kernel)",
+        "ALTER TABLE baselines DROP CONSTRAINT baselines_pkey",
+        "CREATE UNIQUE INDEX baselines_by_name ON baselines (name, hardware_key, hashtextextended(kernels, 0))",
+    ):
+        connection.exec_driver_sql(statement)
+
+
+MIGRATIONS: tuple[Step, ...] = (_first_tables, _comparisons_as_rows, _history, _names_of_any_length)
 NEWEST = len(MIGRATIONS)
 
 
