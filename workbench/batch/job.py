@@ -1,7 +1,8 @@
 """A job: one notebook with its parameters, the folder it fills, and the state it is in.
 
 The folder holds ``params.json`` (what is to be done), ``state.json`` (how far it is), ``executed.ipynb``,
-``results.json`` (a record), ``outcome.json`` (the conclusion), ``report.html`` and ``log.txt``.
+``results.json`` (a record; further ones are ``records/2.json`` and so on), ``outcome.json`` (the conclusion),
+``report.html`` and ``log.txt``. Whatever else a notebook writes there is an artefact of it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from workbench.record import Machine
 
 PARAMS, STATE, RESULTS, EXECUTED = "params.json", "state.json", "results.json", "executed.ipynb"
 REPORT, LOG = "report.html", "log.txt"
+RECORDS = "records"
 FOLDER_VARIABLE = "WORKBENCH_JOB_FOLDER"
 
 FailureKind = Literal[
@@ -156,6 +158,14 @@ def read_state(folder: Path) -> State | None:
         raise WorkbenchError(
             f"{path} is damaged ({error.errors()[0]['msg']}): delete its folder and the job is done again"
         ) from None
+
+
+def record_files(folder: Path) -> list[Path]:
+    """Return the files of the records that the job in `folder` wrote, ``results.json`` first."""
+    first = folder / RESULTS
+    others = (folder / RECORDS).glob("*.json")
+    numbered = sorted(others, key=lambda path: (int(path.stem) if path.stem.isdecimal() else 0, path.name))
+    return [path for path in (first, *numbered) if path.is_file()]
 
 
 def is_finished(folder: Path, key: str) -> bool:

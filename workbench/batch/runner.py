@@ -28,20 +28,20 @@ from workbench.batch.job import (
     EXECUTED,
     FOLDER_VARIABLE,
     LOG,
-    REPORT,
-    RESULTS,
+    PARAMS,
+    STATE,
     Attempt,
     Failure,
     Job,
     State,
     read_state,
+    record_files,
     write_state,
 )
 from workbench.batch.papermill_engine import Execution, execute
 from workbench.batch.parameters import ParameterError, check_parameters, declared_parameters, read_notebook
 from workbench.errors import InputError, WorkbenchError
 from workbench.files import write_text
-from workbench.gate.outcome import FILE as OUTCOME
 from workbench.gate.outcome import read_outcome
 
 Render = Callable[[Path, State], None]
@@ -123,9 +123,9 @@ def _execute(job: Job, scratch: Path, execution: Execution, on_cell: OnCell, log
         environment["WORKBENCH_STORE"] = job.store
     failure = execute(notebook, values, job.limit_s, environment, execution, on_cell, log)
     write_text(scratch / EXECUTED, nbformat.writes(execution.notebook))
-    if failure is None and (scratch / RESULTS).is_file():
+    for path in record_files(scratch) if failure is None else ():
         try:
-            record.read(scratch / RESULTS)
+            record.read(path)
         except record.RecordError as error:
             return Failure(kind="bad results", sentence=str(error))
     if failure is None:
@@ -146,10 +146,11 @@ def _render(folder: Path, state: State, render: Render) -> State:
 
 def _sweep(folder: Path) -> None:
     """Take away what an earlier attempt left: its results must never pass for this one's."""
-    for left in folder.glob(".attempt-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    for name in (EXECUTED, RESULTS, OUTCOME, REPORT):
-        (folder / name).unlink(missing_ok=True)
+    for left in folder.iterdir():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        elif left.name not in (PARAMS, STATE, LOG):
+            left.unlink(missing_ok=True)
 
 
 def _move_in(scratch: Path, folder: Path) -> None:
