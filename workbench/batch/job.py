@@ -20,10 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.files import write_text
+from workbench.gate.rules import Rules
 from workbench.record import Machine
 
 PARAMS, STATE, RESULTS, EXECUTED = "params.json", "state.json", "results.json", "executed.ipynb"
-REPORT, LOG = "report.html", "log.txt"
+REPORT, LOG, LOCK = "report.html", "log.txt", ".lock"
 RECORDS = "records"
 FOLDER_VARIABLE = "WORKBENCH_JOB_FOLDER"
 
@@ -44,6 +45,9 @@ class Job(BaseModel):
     limit_s: float = Field(default=600.0, gt=0)
     retries: int = Field(default=0, ge=0)
     tags: list[str] = Field(default_factory=list)
+    times: bool = Field(default=True, description="whether it times something, and so needs its host for itself")
+    host: str = Field(default="", description="where it has to run, for an engine of many machines")
+    rules: Rules = Field(default=Rules(), description="budgets and margins that its results are judged by")
     batch: str = ""
     store: str | None = Field(default=None, description="URL of the store that the notebook reads baselines from")
     key: str = Field(default="", description="hash of notebook, parameters, environment, hardware key and code")
@@ -53,7 +57,7 @@ class Job(BaseModel):
         """Return the name of the job's folder: the notebook's, and a hash of the parameters."""
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", Path(self.notebook).stem)[:60] or "notebook"
         text = json.dumps([self.notebook, self.parameters], sort_keys=True, default=str)
-        return f"{stem}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return f"{stem}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 class Failure(BaseModel):
@@ -93,9 +97,12 @@ class State(BaseModel):
     failure: Failure | None = None
 
 
-def job_key(notebook: Path, parameters: dict[str, Any], machine: Machine) -> str:
-    """Hash what decides a job's results: notebook, parameters, environment, hardware key and the code it runs."""
-    content = notebook.read_bytes() if notebook.is_file() else b""
+def job_key(notebook: Path, parameters: dict[str, Any], machine: Machine, rules: Rules | None = None) -> str:
+    """Hash what decides a job's results: notebook, parameters, rules, environment, hardware key and the code it runs."""
+    try:
+        content = notebook.read_bytes()
+    except (OSError, ValueError):  # the job tells that it is missing
+        content = b""
     parts = [
         hashlib.sha256(content).hexdigest(),
         parameters,
@@ -106,6 +113,7 @@ def job_key(notebook: Path, parameters: dict[str, Any], machine: Machine) -> str
         machine.hardware_key,
         code_hash(),
         os.environ.get("WORKBENCH_DATA", ""),
+        (rules or Rules()).model_dump(mode="json"),
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 

@@ -27,6 +27,7 @@ from workbench import record
 from workbench.batch.job import (
     EXECUTED,
     FOLDER_VARIABLE,
+    LOCK,
     LOG,
     PARAMS,
     STATE,
@@ -43,6 +44,7 @@ from workbench.batch.parameters import ParameterError, check_parameters, declare
 from workbench.errors import InputError, WorkbenchError
 from workbench.files import write_text
 from workbench.gate.outcome import read_outcome
+from workbench.gate.rules import Rules, write_rules
 
 Render = Callable[[Path, State], None]
 OnCell = Callable[[int, int], None]
@@ -56,10 +58,7 @@ def run_job(job: Job, folder: Path, render: Render, on_cell: OnCell = lambda cel
     its place, so a process that is killed at any moment leaves a job that is done again, never half of one.
     Raises InputError or WorkbenchError only where the folder itself cannot be written.
     """
-    attempts: list[Attempt] = []
-    earlier = read_state(folder)
-    if earlier is not None and earlier.key == job.key:
-        attempts = list(earlier.attempts)
+    attempts = _earlier_attempts(folder, job.key)
     for _ in range(job.retries + 1):
         state = _attempt(job, folder, attempts, on_cell)
         state = _render(folder, state, render)
@@ -68,6 +67,24 @@ def run_job(job: Job, folder: Path, render: Render, on_cell: OnCell = lambda cel
         if state.status == "finished":
             break
     return state
+
+
+def _earlier_attempts(folder: Path, key: str) -> list[Attempt]:
+    """Return the tries that the folder tells of; one that was broken off becomes one that failed."""
+    try:
+        earlier = read_state(folder)
+    except WorkbenchError:  # damaged from outside: what it told is lost, and the job is done again
+        return []
+    if earlier is None or earlier.key != key:
+        return []
+    if earlier.status != "running":
+        return list(earlier.attempts)
+    sentence = "it was broken off: its process, the whole batch or the machine was ended during it"
+    log = folder / LOG
+    last_s = log.stat().st_mtime if log.is_file() else 0.0  # its last sign of life
+    duration_s = round(max(0.0, last_s - earlier.started.timestamp()), 3)
+    failure = Failure(kind="killed", sentence=sentence)
+    return [*earlier.attempts, Attempt(started=earlier.started, duration_s=duration_s, failure=failure)]
 
 
 def _attempt(job: Job, folder: Path, attempts: list[Attempt], on_cell: OnCell) -> State:
@@ -118,6 +135,8 @@ def _execute(job: Job, scratch: Path, execution: Execution, on_cell: OnCell, log
     except nbformat.ValidationError as error:
         raise InputError(f"{path} is no valid notebook: {str(error).splitlines()[0]}") from None
     log.info(f"{path.name} with {json.dumps(values)}")
+    if job.rules != Rules():
+        write_rules(scratch, job.rules)
     environment = {**os.environ, FOLDER_VARIABLE: str(scratch)}
     if job.store:
         environment["WORKBENCH_STORE"] = job.store
@@ -149,7 +168,7 @@ def _sweep(folder: Path) -> None:
     for left in folder.iterdir():
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
-        elif left.name not in (PARAMS, STATE, LOG):
+        elif left.name not in (PARAMS, STATE, LOG, LOCK):  # whoever holds the lock holds this very file
             left.unlink(missing_ok=True)
 
 
