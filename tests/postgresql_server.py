@@ -4,6 +4,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -73,7 +74,7 @@ class Server:
 
     def __exit__(self, *_error):
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGINT)  # a shutdown that waits for no client
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(20)
             self._process.kill()

@@ -145,7 +145,7 @@ class Store:
         conditions = {**equal, "kernel": kernel} if kernel is not None else equal
         for name, value in conditions.items():
             query = query.where((RECORDS if name == "hardware_key" else RESULTS).c[name] == value)
-        query = query.order_by(RECORDS.c.created, RESULTS.c.place)
+        query = query.order_by(RECORDS.c.created, RECORDS.c.record_id, RESULTS.c.place)
         with self.transaction() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 

@@ -16,7 +16,7 @@ BUSY_TIMEOUT_S = 30.0  # how long a writer waits for another one; a write takes 
 GONE_TIMEOUT_S = 120.0  # after which the server gives up a writer of which it hears nothing: its machine may be gone
 WRITER_LOCK = 0x6B65726E_776F726B  # any number that no other program takes for an advisory lock; "kernwork"
 
-# libpq's, where the URL does not say otherwise: a server whose machine is gone is noticed after about a minute.
+# libpq's, where the URL does not say otherwise. A server whose machine is gone is noticed after about a minute.
 _LIBPQ = {
     "connect_timeout": "10",  # s
     "keepalives_idle": "30",  # s
@@ -24,6 +24,7 @@ _LIBPQ = {
     "keepalives_count": "3",
     "tcp_user_timeout": "60000",  # ms
     "application_name": "workbench",
+    "client_encoding": "utf8",
 }
 
 
@@ -75,6 +76,7 @@ SENTENCES: tuple[Sentence, ...] = (
         ("57P03",),
         WorkbenchError,
     ),
+    Sentence("was made for other letters than a record has: make its database with ENCODING 'UTF8'", (), ("22P05",)),
     Sentence(LOCKED.format(seconds=BUSY_TIMEOUT_S), ("lock timeout",), ("55P03",), WorkbenchError),
     Sentence(
         "has as many connections as it takes: run again later, or raise its max_connections",

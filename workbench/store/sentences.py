@@ -6,12 +6,14 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from workbench.errors import InputError, WorkbenchError
 
 DISK_FULL = "was not changed because the disk is full: make room and run again"
 LOCKED = "was in use by another program for {seconds:g} s: run again"
+
+_OF_THE_RECORD = ("22", "23", "54")  # classes of SQLSTATEs: data, integrity, too long
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def sentence(
     first = words.splitlines()[0] if words else type(error).__name__
     for secret in secrets:
         first = first.replace(secret, "***")
-    if isinstance(error, (IntegrityError, sqlite3.IntegrityError)):
+    refused = isinstance(error, (IntegrityError, DataError, sqlite3.IntegrityError)) or code[:2] in _OF_THE_RECORD
+    if refused:
         return WorkbenchError(f"{where} refused the record and was not changed ({first})")
     return WorkbenchError(f"{where} cannot be used ({first}): check the address given with --store")
