@@ -11,7 +11,10 @@ import nbformat
 
 from workbench.files import write_text
 from workbench.report import page
+from workbench.report.assets import shared_script
+from workbench.report.changes import changes
 from workbench.report.job import JobView, read_job_view
+from workbench.report.lines import profile_view
 from workbench.report.plots import page_scripts, replace_figures
 
 FIRST_ROWS = 6  # comparisons on the first screen; the rest is in the figure below
@@ -28,12 +31,15 @@ def write_report(folder: Path, state: Mapping[str, Any] | None = None, index: st
     executed = folder / "executed.ipynb"
     notebook = nbformat.read(executed, as_version=4) if executed.is_file() else nbformat.v4.new_notebook()
     path = folder / REPORT
-    write_text(path, report_html(notebook, job, index))
+    write_text(path, report_html(notebook, job, index, shared_script(folder)))
     return path
 
 
-def report_html(notebook: Any, job: JobView, index: str | None = None) -> str:
-    """Return the page of `notebook`, which is changed on the way, with the header of `job`."""
+def report_html(notebook: Any, job: JobView, index: str | None = None, shared: str | None = None) -> str:
+    """Return the page of `notebook`, which is changed on the way, with the header of `job`.
+
+    `shared` is the address of a copy of plotly.js beside the page; None: a page with figures holds one.
+    """
     from nbconvert import HTMLExporter
 
     title = _take_title(notebook) or job.name
@@ -45,10 +51,10 @@ def report_html(notebook: Any, job: JobView, index: str | None = None) -> str:
     resources = {
         "workbench": {
             "title": title,
-            "policy": page.POLICY,
+            "policy": page.SHARED_POLICY if shared and figures else page.POLICY,
             "style": page.text("style.css"),
             "header": _header(job, title, index, figures),
-            "scripts": page_scripts(page.text("figures.js")) if figures else "",
+            "scripts": page_scripts(page.text("figures.js"), shared) if figures else "",
         }
     }
     body, _ = exporter.from_notebook_node(notebook, resources)
@@ -57,28 +63,34 @@ def report_html(notebook: Any, job: JobView, index: str | None = None) -> str:
 
 def _header(job: JobView, title: str, index: str | None, figures: int) -> str:
     """Return the first screen: verdict, what changed, by how much with the interval, on which machine."""
-    rows = job.regressions
-    facts = list(page.machine_facts(job.run.machine)) if job.run else []
+    rows = changes([job])
+    facts = list(page.machine_facts(job.machine)) if job.machine else []
     if job.run:
         workload = job.run.workload
         facts.insert(1, ("input", f"{workload.name}, {workload.events:,} events, {_symbols(workload.symbols)}"))
     if job.state.get("started"):
-        took = page.duration(float(job.state.get("duration_s", 0.0)))
+        took = page.duration(job.duration_s)
         facts.append(("measured", f"{str(job.state['started'])[:16].replace('T', ' ')} UTC, took {took}"))
     return page.render(
         "header.html.j2",
         job=job,
         title=title,
-        kernel=job.params.get("parameters", {}).get("kernel", ""),
+        kernel=_parameters(job).get("kernel", ""),
         index=index,
         batch=job.params.get("batch") or "this batch",
         failure=job.state.get("failure") if job.status == "failed" else None,
         rows=rows[:FIRST_ROWS],
         more=len(rows) - FIRST_ROWS if len(rows) > FIRST_ROWS else 0,
         facts=facts,
+        profiles=[profile_view(profile) for profile in job.profiles],
         artefacts=job.artefacts(),
         figures=figures,
     )
+
+
+def _parameters(job: JobView) -> Mapping[str, Any]:
+    given = job.params.get("parameters")
+    return given if isinstance(given, dict) else {}
 
 
 def _symbols(number: int) -> str:

@@ -1,70 +1,80 @@
-"""The index of a batch: what a person reads first in the morning. Verdicts first, then the rest, then the budgets."""
+"""The index of a batch: what a person reads first in the morning.
+
+The first screen says the verdict, what changed and by how much, on which machine, and which line to look at; below it
+stand the evidence: every report with what it made, and the budgets.
+"""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from workbench.files import write_text
-from workbench.gate.budgets import Budget, judge_budgets
-from workbench.record import Machine
+from workbench.gate.budgets import Budget
+from workbench.record import Verdict
 from workbench.report import page
-from workbench.report.job import JobView, read_job_view
+from workbench.report.job import JobView
+from workbench.report.summary import write_summary
+from workbench.report.view import BatchView, read_batch_view, summary
 
 INDEX = "index.html"
+FIRST_CHANGES = 6  # on the first screen; the others follow the reports
+_SHOWN_FIRST = (Verdict.SLOWER, Verdict.ENVIRONMENT_INVALID, Verdict.UNRESOLVED, Verdict.FASTER)
+_MADE = ("results.json", "outcome.json", "params.json", "state.json", "executed.ipynb", "log.txt", "records/")
 
 
 def write_index(folder: Path, budgets: Sequence[Budget] = ()) -> Path:
-    """Write ``index.html`` for the batch in `folder`, from its JSON and the jobs'; return its path."""
-    batch = json.loads((folder / "batch.json").read_bytes())
-    jobs = [read_job_view(folder / name) for name in batch["jobs"]]
+    """Write ``index.html`` and the summaries of the batch in `folder`, from its JSON and the jobs'; return the page."""
+    view = read_batch_view(folder, budgets)
     path = folder / INDEX
-    write_text(path, index_html(batch, jobs, budgets, folder))
+    write_text(path, index_html(view))
+    write_summary(view)
     return path
 
 
-def index_html(batch: dict[str, Any], jobs: Sequence[JobView], budgets: Sequence[Budget], folder: Path) -> str:
+def index_html(view: BatchView) -> str:
     """Return the page. What needs a person's eye stands first; inside each verdict the plan's order holds."""
-    ordered = sorted(jobs, key=lambda job: job.urgency)
-    results = [result for job in jobs if job.run is not None for result in job.run.results]
-    facts = page.machine_facts(Machine.model_validate(batch["machine"]))
-    spent = sum(float(job.state.get("duration_s", 0.0)) for job in jobs)
-    facts += [("begun", f"{str(batch['created'])[:16].replace('T', ' ')} UTC"), ("took", page.duration(spent))]
+    told = [change for change in view.changes if change.verdict in _SHOWN_FIRST]
+    facts = page.machine_facts(view.machine) if view.machine else []
+    facts += [("begun", f"{view.created[:16].replace('T', ' ')} UTC"), ("took", page.duration(view.duration_s))]
     return page.render(
         "index.html.j2",
-        name=batch["name"],
-        plan=Path(batch["plan"]).name,
-        title=batch["title"] or batch["name"],
-        badge=ordered[0].badge if ordered else "EMPTY",
-        summary=summary(jobs),
+        view=view,
+        summary=summary(view.jobs),
+        first=told[:FIRST_CHANGES],
+        others=told[FIRST_CHANGES:],
+        unchanged=sum(change.verdict is Verdict.UNCHANGED for change in view.changes),
         facts=facts,
-        rows=[_row(job, folder) for job in ordered],
-        budgets=judge_budgets(budgets, results),
+        rows=[_row(job, view) for job in view.ordered],
+        budgets=view.budgets,
+        site="../index.html" if (view.folder.parent / INDEX).is_file() else None,
+        diff="diff.html" if (view.folder / "diff.html").is_file() else None,
         policy=page.POLICY,
         style=page.text("style.css"),
     )
 
 
-def summary(jobs: Sequence[JobView]) -> str:
-    """Return how the jobs came out, in one sentence."""
-    counted = Counter(job.badge for job in sorted(jobs, key=lambda job: job.urgency))
-    told = ", ".join(f"{number} {badge.lower()}" for badge, number in counted.items())
-    return f"{len(jobs)} {'report' if len(jobs) == 1 else 'reports'}: {told}."
-
-
-def _row(job: JobView, folder: Path) -> dict[str, Any]:
-    parameters = job.params.get("parameters", {})
-    about = ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in parameters.items())
-    report = job.folder / "report.html"
+def _row(job: JobView, view: BatchView) -> dict[str, Any]:
+    folder = job.folder.relative_to(view.folder)
+    made = [name for name in job.artefacts() if not name.startswith(_MADE)]
     return {
         "badge": job.badge,
         "name": job.name,
-        "about": about,
+        "about": job.about,
         "headline": job.headline,
-        "took": page.duration(float(job.state["duration_s"])) if job.state.get("duration_s") else "",
-        "link": quote(str(report.relative_to(folder))) if report.is_file() else None,
+        "took": page.duration(job.duration_s) if job.duration_s else "",
+        "link": view.link(job),
+        "host": job.state.get("host", ""),
+        "attempts": len(job.state.get("attempts") or ()),
+        "made": [(name, quote(str(folder / name)), _size(job.folder / name)) for name in made],
+        "folder": quote(f"{folder}/"),
     }
+
+
+def _size(path: Path) -> str:
+    try:
+        return page.size(path.stat().st_size)
+    except OSError:
+        return ""

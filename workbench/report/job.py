@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,18 +14,58 @@ from workbench.errors import WorkbenchError
 from workbench.gate.outcome import Outcome, read_outcome
 from workbench.record import Verdict
 
+MOST_ARTEFACTS = 200  # links on a page; a folder with more is linked as a whole
 ARTEFACTS = ("results.json", "outcome.json", "params.json", "state.json", "executed.ipynb", "log.txt")
 
 
 @dataclass(frozen=True)
 class JobView:
-    """What is known of a job. `params` and `state` are its files; a file that is not there yet is empty."""
+    """What is known of a job. `params` and `state` are its files; a file that is not there yet is empty.
+
+    `records` are what it wrote, without the single timed runs of the replicates: a page shows none of them, and those
+    of a night with hundreds of jobs would fill the memory.
+    """
 
     folder: Path
     params: Mapping[str, Any]
     state: Mapping[str, Any]
     outcome: Outcome | None
-    run: record.Run | None
+    records: tuple[record.Record, ...] = ()
+
+    @property
+    def run(self) -> record.Run | None:
+        """Return the first run among the records; None where nothing was timed."""
+        return next((each for each in self.records if isinstance(each, record.Run)), None)
+
+    @property
+    def profiles(self) -> list[record.ProfileRecord]:
+        """Return the profiles among the records."""
+        return [each for each in self.records if isinstance(each, record.ProfileRecord)]
+
+    @property
+    def gates(self) -> list[record.Gate]:
+        """Return what gates concluded, among the records."""
+        return [each for each in self.records if isinstance(each, record.Gate)]
+
+    @property
+    def machine(self) -> record.Machine | None:
+        """Return where the job ran; None where it wrote no record."""
+        return self.records[0].machine if self.records else None
+
+    @property
+    def about(self) -> str:
+        """Return the job's parameters on one line."""
+        parameters = self.params.get("parameters")
+        named = parameters if isinstance(parameters, dict) else {}
+        return ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in named.items())
+
+    @property
+    def duration_s(self) -> float:
+        """Return how long the last attempt took; 0 where that is not known."""
+        try:
+            return float(self.state.get("duration_s") or 0.0)
+        except (TypeError, ValueError):
+            return 0.0
 
     @property
     def name(self) -> str:
@@ -69,18 +110,24 @@ class JobView:
     @property
     def regressions(self) -> list[record.Comparison]:
         """Return the comparisons with a saved baseline, those that matter most first."""
-        if self.run is None:
-            return []
         order = {verdict: place for place, verdict in enumerate(_MATTERS)}
-        found = [row for row in self.run.comparisons if "@" in row.a]
+        runs = [each for each in self.records if isinstance(each, record.Run)]
+        found = [row for run in runs for row in run.comparisons if "@" in row.a]
         return sorted(found, key=lambda row: (order[row.verdict], -abs(row.ratio - 1)))
 
     def artefacts(self) -> list[str]:
-        """Return the names of the files that a report links to."""
+        """Return the files that a report links to, relative to the job's folder: its own first, then what it made."""
         known = [name for name in ARTEFACTS if (self.folder / name).exists()]
-        skipped = {*ARTEFACTS, "report.html"}
-        others = [path.name for path in sorted(self.folder.iterdir()) if path.name not in skipped]
-        return known + [name for name in others if not name.startswith(".")]
+        skipped = {*ARTEFACTS, "report.html", "assets"}
+        others: list[str] = []
+        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
+            if path.name in skipped or path.name.startswith("."):
+                continue
+            inside = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
+            if len(inside) > MOST_ARTEFACTS:
+                inside = [path]
+            others += [str(each.relative_to(self.folder)) for each in inside]
+        return known + others[:MOST_ARTEFACTS]
 
 
 _MATTERS = (Verdict.SLOWER, Verdict.ENVIRONMENT_INVALID, Verdict.UNRESOLVED, Verdict.FASTER, Verdict.UNCHANGED)
@@ -88,14 +135,30 @@ _MATTERS = (Verdict.SLOWER, Verdict.ENVIRONMENT_INVALID, Verdict.UNRESOLVED, Ver
 
 def read_job_view(folder: Path, state: Mapping[str, Any] | None = None) -> JobView:
     """Return what is known of the job in `folder`; `state` is newer than its file. Damaged files read as empty."""
-    outcome, run = None, None
-    try:
+    outcome = None
+    with contextlib.suppress(WorkbenchError):  # damaged: the runner has told it as a failure
         outcome = read_outcome(folder)
-        read = record.read(folder / "results.json")
-        run = read if isinstance(read, record.Run) else None
-    except (WorkbenchError, record.RecordError, OSError):
-        pass  # absent or damaged: the runner has told it as a failure
-    return JobView(folder, _json(folder / "params.json"), state or _json(folder / "state.json"), outcome, run)
+    records = tuple(each for path in record_files(folder) if (each := _without_replicates(path)) is not None)
+    return JobView(folder, _json(folder / "params.json"), state or _json(folder / "state.json"), outcome, records)
+
+
+def record_files(folder: Path) -> list[Path]:
+    """Return the files of the records in a job's `folder`, ``results.json`` first."""
+    numbered = sorted(
+        (folder / "records").glob("*.json"),
+        key=lambda path: (int(path.stem) if path.stem.isdecimal() else 0, path.name),
+    )
+    return [path for path in (folder / "results.json", *numbered) if path.is_file()]
+
+
+def _without_replicates(path: Path) -> record.Record | None:
+    raw = _json(path)
+    if raw.get("replicates"):
+        raw["replicates"] = []
+    try:
+        return record.from_json(json.dumps(raw), str(path)) if raw else None
+    except record.RecordError:
+        return None
 
 
 def _json(path: Path) -> dict[str, Any]:

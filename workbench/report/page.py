@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from workbench.figures.ratio import metric_name
 from workbench.figures.text import number, percent_change, plain
@@ -20,6 +21,12 @@ POLICY = (
     "base-uri 'none'; form-action 'none'"
 )
 """Nothing is fetched and nothing is sent, whatever an output holds: trading data stay on the machine."""
+
+SHARED_POLICY = POLICY.replace("script-src ", "script-src 'self' ")
+"""The same for a page whose plotly.js lies beside it."""
+
+MOST_CHARACTERS = 12_000
+"""Of one text, unfolded: what is longer is no name and no sentence any more, and its file is linked."""
 
 
 @functools.cache
@@ -34,13 +41,30 @@ def environment() -> jinja2.Environment:
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
-    made.filters.update(plain=plain, change=percent_change, number=number, css=css_class, metric=metric_name)
+    made.filters.update(
+        fold=fold, size=size, plain=plain, change=percent_change, number=number, css=css_class, metric=metric_name
+    )
     return made
 
 
 def render(template: str, **values: Any) -> str:
     """Return the template `template` with `values`, escaped."""
     return environment().get_template(template).render(**values)
+
+
+def fold(value: object, limit: int = 200) -> Markup:
+    """Return `value` escaped; beyond `limit` characters its beginning, which opens to the rest."""
+    whole = plain(value, MOST_CHARACTERS)
+    if len(whole) <= limit:
+        return Markup("{}").format(whole)
+    return Markup('<details class="wb-fold"><summary>{}</summary><div>{}</div></details>').format(
+        plain(value, limit), whole
+    )
+
+
+def size(number_bytes: float) -> str:
+    """Return a file's size as a person says it."""
+    return f"{number_bytes / 1e6:.1f} MB" if number_bytes >= 1e6 else f"{max(1, round(number_bytes / 1e3))} KB"
 
 
 def css_class(word: object) -> str:

@@ -77,9 +77,13 @@ def replace_figures(notebook: Any) -> int:
     return number
 
 
-def page_scripts(script: str) -> str:
-    """Return plotly.js and the page's `script` with its settings, for a page that has figures."""
+def page_scripts(script: str, shared: str | None = None) -> str:
+    """Return plotly.js and the page's `script` with its settings, for a page that has figures.
+
+    `shared` is the address of a copy of plotly.js beside the page; None: the page holds it.
+    """
     from plotly.offline import get_plotlyjs
 
     settings = script_json({"light": LIGHT, "dark": DARK, "config": CONFIG})
-    return f"<script>{get_plotlyjs()}</script>\n<script>const WORKBENCH = {settings};\n{script}</script>"
+    first = f'<script src="{html.escape(shared)}"></script>' if shared else f"<script>{get_plotlyjs()}</script>"
+    return f"{first}\n<script>const WORKBENCH = {settings};\n{script}</script>"
