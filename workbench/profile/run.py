@@ -11,6 +11,7 @@ from workbench.profile.profile import Profile
 KINDS = {
     "cpu": "workbench.profile.cpu:profile_cpu",
     "cache": "workbench.profile.cache:profile_cache",
+    "system": "workbench.profile.system:profile_system",
 }
 
 

@@ -1,0 +1,33 @@
+"""System calls by line, context switches, page faults, and what Linux and the hypervisor take from the core."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from workbench.commands._profiling import deliver, profile_options, workload_options
+
+
+@click.command("system")
+@profile_options
+@click.option("--seconds", default=2.0, show_default=True, help="How long to run it with nobody tracing.")
+@click.option("--trace-seconds", default=3.0, show_default=True, help="How long at most under strace.")
+@click.option("--no-trace", is_flag=True, help="Leave strace out: it makes each system call a hundred times as long.")
+def command(
+    variant: str, out: Path | None, as_json: bool, seconds: float, trace_seconds: float, no_trace: bool, **data: Any
+) -> None:
+    """System calls by line, context switches, page faults, and what Linux and the hypervisor take from the core."""
+    from workbench.profile.run import profile
+
+    found = profile(
+        variant,
+        kind="system",
+        seconds=seconds,
+        trace_seconds=trace_seconds,
+        trace=not no_trace,
+        keep=out,
+        **workload_options(**data),
+    )
+    deliver(found, out, as_json)

@@ -1,0 +1,330 @@
+"""Runs inside the child process of a system profile: builds what is profiled and runs it in phases that are watched.
+
+``python -m workbench.profile.system_child FOLDER PARENT``. Phases, in their order: jitter of the core alone; runs that
+nobody traces, of the smallest and of the largest size in turns; runs of growing size for whoever traces. Before the
+last two it tells the parent, which attaches, and waits for its word. PARENT is the process id of the starter.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kernels import crew
+from workbench.errors import WorkbenchError
+from workbench.parent import end_with_parent
+from workbench.profile import callgrind_child, posix
+from workbench.profile.jitter import Watch, steal_s, watching
+from workbench.profile.strace import mark
+from workbench.profile.written_lines import lines_written
+
+GROWTH = 8  # from one size to the next
+LEAST_EVENTS = 64
+MOST_CALLS = 1 << 15
+COUNTED = ("voluntary_switches", "involuntary_switches", "minor_faults", "major_faults", "migrations")
+
+
+@dataclass
+class Work:
+    """Something that can be run in several sizes."""
+
+    sizes: list[int]  # ascending
+    operations: Callable[[int], int]
+    prepare: Callable[[int], None]  # before each run, outside what is counted
+    run: Callable[[int], None]
+    badge: Callable[[], dict[str, str]]
+    written: Callable[[], list[Any]] = lambda: []
+    threads: int = 1
+
+
+def main(folder: Path, tell: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Do what the job in `folder` says; `tell` sends an object to the parent and returns its answer."""
+    job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    sys.path[:0] = [path for path in job["paths"] if path not in sys.path]
+    for module in job["modules"]:
+        callgrind_child._register(importlib.import_module(module))
+    cores = sorted(os.sched_getaffinity(0))
+    crew.use_cores(cores)
+    jitter = _jitter_alone(job, cores)
+    work = _variant_work(job, folder) if "variant" in job else _call_work(job, folder)
+    os.sched_setaffinity(0, {cores[-1]})
+    for _ in range(2):  # compiled and warm before anything is counted
+        work.prepare(work.sizes[0])
+        work.run(work.sizes[0])
+    found: dict[str, Any] = {"threads": work.threads, "cores": len(cores), "badges": work.badge()}
+    found["bare_call_ns"] = _bare_call_ns()
+    _allow_tracing()
+    took = _climb(work, job["seconds"] / 4, lambda size: contextlib.nullcontext())
+    tell({"phase": "plain"})
+    found["plain"], beside = _plain(work, sorted({min(took), max(took)}), job["seconds"] * 0.75, cores)
+    tell({"phase": "plain ended"})
+    found["jitter"] = [each.counters() | {"title": each.title} for each in (*jitter, *beside)]
+    if tell({"phase": "traced"}).get("trace"):
+        found["traced"] = _traced(work, job["trace_seconds"])
+        tell({"phase": "traced ended"})
+        callgrind_child._write_map(folder)
+    if job.get("written"):
+        found["written"] = work.written()
+    (folder / "found.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def _allow_tracing() -> None:
+    """Let any process of the same user trace this one, where Linux's Yama asks for that."""
+    with contextlib.suppress(OSError, AttributeError):
+        anyone = ctypes.c_ulong(2**64 - 1)  # PR_SET_PTRACER_ANY
+        posix.libc().prctl(0x59616D61, anyone, 0, 0, 0)  # PR_SET_PTRACER
+
+
+def _bare_call_ns() -> float:
+    """Return what a system call costs that does nothing, in ns: the best of some batches, Python's part included."""
+    best = float("inf")
+    for _ in range(9):
+        began = time.perf_counter_ns()
+        for _ in range(500):
+            os.getppid()
+        best = min(best, (time.perf_counter_ns() - began) / 500)
+    return best
+
+
+def _jitter_alone(job: dict[str, Any], cores: list[int]) -> list[Any]:
+    """Watch the core that the measured thread will take, while nothing of ours runs on it."""
+    if not job["jitter_seconds"]:
+        return []
+    try:
+        return [Watch(cores[-1], seconds=job["jitter_seconds"]).wait()]
+    except WorkbenchError:
+        return []
+
+
+def _variant_work(job: dict[str, Any], folder: Path) -> Work:
+    import kernels
+    from workbench.codemap.same_code import prove
+
+    kernel = kernels.get(job["kernel"])
+    variant = kernel.variant(job["variant"])
+    shipped = variant.replay_from
+    events = np.load(folder / "events.npy", mmap_mode="r", allow_pickle=False)
+    instance = variant.build(**job["parameters"])
+    sizes = _grown(min(LEAST_EVENTS, len(events)), len(events))
+    inputs: dict[int, tuple[Any, Any]] = {}
+    for size in sizes:
+        prepared = kernel.prepare(np.ascontiguousarray(events[:size]), instance.parameters)
+        inputs[size] = prepared, kernel.output(prepared, instance.parameters)
+    seen: dict[int, int] = {}
+    for size in sizes:  # a kernel may make the same input of any number of events: then there is one size
+        seen.setdefault(kernel.count_operations(inputs[size][0]), size)
+    sizes = sorted(seen.values())
+    shares = kernel.shares(*inputs[sizes[0]], instance.parameters)
+    first = shares[0]
+    variant.replay_from = callgrind_child._build(shipped, (instance.state, first[0], first[1], 0, None))
+
+    def badge() -> dict[str, str]:
+        signature = variant.replay_from.signatures[0]
+        shipped.compile(signature)
+        return {variant.full_name: prove(shipped, signature).badge}
+
+    def run(size: int) -> None:
+        variant.replay(instance, *inputs[size])
+
+    return Work(
+        sizes,
+        lambda size: kernel.count_operations(inputs[size][0]),
+        lambda size: instance.reset(),
+        run,
+        _guarded(badge),
+        lambda: lines_written(kernel, variant, instance, *inputs[sizes[0]]),
+        len(shares),
+    )
+
+
+def _call_work(job: dict[str, Any], folder: Path) -> Work:
+    """Return calls of a function with its arguments: an operation is one call."""
+    arguments = callgrind_child._call_arguments(folder)
+    live = [array for argument in arguments for array in callgrind_child._buffers(argument)]
+    saved = [array.copy() for array in live]
+    function: Any
+    if "function" in job:
+        from workbench.measure.function_name import FunctionName, find_function
+
+        function = find_function(FunctionName(**job["function"]))
+    else:
+        function = callgrind_child._load(job, folder, "plain")
+    build = callgrind_child._build(function, arguments)
+
+    def prepare(size: int) -> None:
+        for array, content in zip(live, saved, strict=True):
+            array[:] = content
+
+    def run(size: int) -> None:
+        for _ in range(size):
+            build(*arguments)
+
+    def badge() -> dict[str, str]:
+        from workbench.codemap.same_code import prove
+
+        function.compile(build.signatures[0])
+        return {function.py_func.__name__: prove(function, build.signatures[0]).badge}
+
+    return Work(_grown(1, MOST_CALLS), lambda size: size, prepare, run, _guarded(badge))
+
+
+def _guarded(badge: Callable[[], dict[str, str]]) -> Callable[[], dict[str, str]]:
+    def told() -> dict[str, str]:
+        try:
+            return badge()
+        except WorkbenchError as error:
+            return {"build": f"not compared with the code that ships: {error}"}
+
+    return told
+
+
+def _grown(least: int, most: int) -> list[int]:
+    sizes = [least]
+    while sizes[-1] * GROWTH < most:
+        sizes.append(sizes[-1] * GROWTH)
+    return [*sizes, most] if most > sizes[-1] else sizes
+
+
+def _climb(work: Work, seconds: float, around: Callable[[int], Any]) -> dict[int, float]:
+    """Run once in each size, as far as the time allows (the first one always); return what each took in s."""
+    took: dict[int, float] = {}
+    deadline = time.monotonic() + seconds
+    for size in work.sizes:
+        if took and list(took.values())[-1] * GROWTH > deadline - time.monotonic():
+            break
+        work.prepare(size)
+        with around(size):
+            began = time.perf_counter()
+            work.run(size)
+            took[size] = time.perf_counter() - began
+    return took
+
+
+def _plain(work: Work, sizes: list[int], seconds: float, cores: list[int]) -> tuple[dict[str, Any], list[Any]]:
+    """Run the smallest and the largest size in turns for `seconds`; the other core is watched where it is free."""
+    sums: dict[int, dict[str, float]] = {size: {} for size in sizes}
+    free = [core for core in cores[:-1] if work.threads == 1]
+    beside = watching(free[0], f"the measured thread on core {cores[-1]}") if free else contextlib.nullcontext([])
+    steal_before, began_s = steal_s(cores[-1]), time.monotonic()
+    with beside as watched, _no_collection():
+        while not sums[sizes[-1]] or time.monotonic() - began_s < seconds:
+            for size in sizes:
+                _add(sums[size], _counted(work, size))
+    for size, each in sums.items():
+        each["operations"] = float(work.operations(size))
+    told = {
+        "sizes": [sums[size] for size in sizes],
+        "steal_s": steal_s(cores[-1]) - steal_before,
+        "duration_s": time.monotonic() - began_s,
+    }
+    return told, list(watched)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _add(sums: dict[str, float], counts: dict[str, float]) -> None:
+    for name, amount in counts.items():
+        sums[name] = sums.get(name, 0.0) + amount
+
+
+def _counted(work: Work, size: int) -> dict[str, float]:
+    """Return what one run took and caused, of all its threads."""
+    work.prepare(size)
+    before, moved, queued = resource.getrusage(resource.RUSAGE_SELF), _migrations(), _queued_ns()
+    began = time.perf_counter_ns()
+    work.run(size)
+    elapsed = time.perf_counter_ns() - began
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "runs": 1.0,
+        "elapsed_ns": float(elapsed),
+        "voluntary_switches": float(after.ru_nvcsw - before.ru_nvcsw),
+        "involuntary_switches": float(after.ru_nivcsw - before.ru_nivcsw),
+        "minor_faults": float(after.ru_minflt - before.ru_minflt),
+        "major_faults": float(after.ru_majflt - before.ru_majflt),
+        "user_ns": (after.ru_utime - before.ru_utime) * 1e9,
+        "system_ns": (after.ru_stime - before.ru_stime) * 1e9,
+        "migrations": float(_migrations() - moved),
+        "run_queue_ns": float(_queued_ns() - queued),
+    }
+
+
+def _migrations() -> int:
+    """Return how often Linux moved this thread to another core; 0 where it does not tell."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/thread-self/sched").read_text().splitlines():
+            if line.startswith("se.nr_migrations"):
+                return int(line.rpartition(":")[2])
+    return 0
+
+
+def _queued_ns() -> int:
+    """Return how long this thread was ready and had no core, in ns; 0 where Linux does not tell."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1])
+    return 0
+
+
+def _traced(work: Work, seconds: float) -> list[dict[str, float]]:
+    """Run in growing sizes between marks."""
+
+    @contextlib.contextmanager
+    def marked(size: int) -> Iterator[None]:
+        mark(f"begin {size}")
+        try:
+            yield
+        finally:
+            mark(f"end {size}")
+
+    with _no_collection():
+        for _ in range(5):  # what a call costs that does nothing
+            mark("nothing")
+        took = _climb(work, seconds, marked)
+    return [
+        {"size": float(size), "operations": float(work.operations(size)), "took_s": spent}
+        for size, spent in took.items()
+    ]
+
+
+def _talk() -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return a function that tells the parent and waits for its answer; what the code prints goes to the errors."""
+    out = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+
+    def tell(message: dict[str, Any]) -> dict[str, Any]:
+        out.write(json.dumps(message) + "\n")
+        out.flush()
+        answer: dict[str, Any] = json.loads(sys.stdin.readline() or "{}")
+        return answer
+
+    return tell
+
+
+if __name__ == "__main__":
+    end_with_parent(int(sys.argv[2]))
+    from workbench import codemap
+
+    codemap.install()  # keeps object code, so it has to come before anything is compiled or loaded
+    main(Path(sys.argv[1]), _talk())
+    os._exit(0)  # a thread of the user's code may wait for ever
