@@ -9,6 +9,7 @@ import pytest
 from tiny_notebook import a_job, write_notebook
 
 from workbench.batch import local
+from workbench.batch.engines import Work
 from workbench.batch.folder import locked
 from workbench.batch.job import PARAMS, read_state, write_job
 from workbench.errors import InputError
@@ -23,6 +24,9 @@ class Silent:
     def cell(self, place, job, cell, cells):
         pass
 
+    def note(self, text):
+        pass
+
     def ended(self, place, job, folder, state, *, again):
         pass
 
@@ -31,18 +35,28 @@ def no_report(folder, state):
     pass
 
 
+def run_jobs(jobs, folder, **more):
+    """Run `jobs` below ``folder/key`` and return the state of each."""
+    done = local.LocalEngine().run(Work(jobs, folder, "key", **more), Silent(), no_report)
+    assert [each.folder for each in done] == [folder / "key" / job.name for job in jobs]
+    return [each.state for each in done]
+
+
 def test_a_job_that_another_process_runs_is_not_started_nor_marked(tmp_path, monkeypatch):
     monkeypatch.setattr(local, "_PATIENCE_S", 0.0)
     monkeypatch.setattr(local.subprocess, "Popen", lambda *_, **__: pytest.fail("it was started"))
     job = a_job(tmp_path / "tiny.ipynb")
-    with locked(tmp_path / job.name), pytest.raises(InputError, match="is being run by another process: wait for it"):
-        local.run_jobs([job], tmp_path, Silent(), no_report)
-    assert read_state(tmp_path / job.name) is None
+    with (
+        locked(tmp_path / "key" / job.name),
+        pytest.raises(InputError, match="is being run by another process: wait for it"),
+    ):
+        run_jobs([job], tmp_path)
+    assert read_state(tmp_path / "key" / job.name) is None
 
 
 def test_the_child_holds_the_folder_until_it_ends(tmp_path, monkeypatch):
     job = a_job(tmp_path / "tiny.ipynb")
-    folder = tmp_path / job.name
+    folder = tmp_path / "key" / job.name
     outlives = "import os, sys, time\nif os.fork():\n    os._exit(0)\nos.close(1)\nsys.stdin.read()"
     monkeypatch.setattr(local, "RUN_JOB", (sys.executable, "-c", outlives))
     popen, held = subprocess.Popen, []
@@ -52,7 +66,7 @@ def test_the_child_holds_the_folder_until_it_ends(tmp_path, monkeypatch):
         return held[-1]
 
     monkeypatch.setattr(local.subprocess, "Popen", with_input)
-    (state,) = local.run_jobs([job], tmp_path, Silent(), no_report)
+    (state,) = run_jobs([job], tmp_path)
     assert state.failure.kind == "killed"
     with pytest.raises(InputError, match="another process"), locked(folder):
         pass
@@ -76,6 +90,6 @@ def test_a_job_is_told_which_process_started_it(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(local, "RUN_JOB", (sys.executable, "-c", write))
     job = a_job(tmp_path / "tiny.ipynb")
-    local.run_jobs([job], tmp_path, Silent(), no_report)
-    told = json.loads((tmp_path / job.name / "told.json").read_text())
+    run_jobs([job], tmp_path)
+    told = json.loads((tmp_path / "key" / job.name / "told.json").read_text())
     assert told[-2:] == ["--parent", str(os.getpid())]

@@ -119,7 +119,7 @@ def test_jobs_carry_all_that_a_process_of_its_own_needs(tmp_path):
 def test_other_machines_jobs_stay_in_the_batch(tmp_path):
     job = Job(notebook="/n.ipynb")
     earlier = type("Earlier", (), {"jobs": ["other/n-1", "here/old"]})()
-    assert merged_jobs(earlier, "here", [job]) == ["other/n-1", f"here/{job.name}"]
+    assert merged_jobs(earlier, "here", [job], [job]) == ["other/n-1", f"here/{job.name}"]
 
 
 def test_a_batch_is_run_by_one_process_at_a_time(tmp_path):

@@ -33,7 +33,7 @@ ENGINES = {"local": "workbench.batch.local"}
 
 
 class EngineChoice(BaseModel):
-    """The ``[engine]`` table of a plan. An engine ignores none of the keys that are given: it refuses those it lacks."""
+    """The ``[engine]`` table of a plan. An engine refuses the keys that it has no use for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,7 +59,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a job, and in which folder: an engine of many machines may have run it for another hardware key."""
+    """What became of a job, and in which folder: it may have run for another hardware key."""
 
     folder: Path
     state: State
@@ -93,7 +93,7 @@ class Engine(Protocol):
 
 
 def open_engine(choice: EngineChoice) -> Engine:
-    """Return the engine that `choice` names. Raises InputError for an unknown one, or what it needs and is not there."""
+    """Return the engine that `choice` names. Raises InputError for an unknown one, or without what it needs."""
     module = ENGINES.get(choice.name)
     if module is None:
         raise InputError(f"there is no engine {choice.name[:60]!r}: there are {', '.join(ENGINES)}")

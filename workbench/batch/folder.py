@@ -12,10 +12,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from workbench.batch.job import Job, job_key
-from workbench.batch.plan import Plan, find_notebook
+from workbench.batch.job import LOCK, Job, job_key
+from workbench.batch.parameters import declared_parameters, read_notebook
+from workbench.batch.plan import Entry, Plan, Values, find_notebook
 from workbench.errors import InputError, WorkbenchError
-from workbench.files import write_text
+from workbench.files import shipped, write_text
+from workbench.gate.rules import Rules
 from workbench.record import Machine
 
 FILE = "batch.json"
@@ -34,6 +36,8 @@ class Batch(BaseModel):
     created: datetime.datetime
     machine: Machine
     jobs: list[str] = Field(description="the jobs' folders, relative to the batch's")
+    rules: Rules = Field(default=Rules(), description="the plan's own budgets and margins")
+    estimated_s: float | None = Field(default=None, description="what all jobs together were expected to take")
 
 
 def batch_name(plan: Path, today: datetime.date) -> str:
@@ -48,25 +52,83 @@ def check_name(name: str) -> str:
     return name
 
 
-def jobs_of(plan: Plan, plan_path: Path, batch: str, machine: Machine, store: str | None) -> list[Job]:
-    """Return the plan's jobs, with everything that a process of its own needs."""
+def jobs_of(
+    plan: Plan,
+    plan_path: Path,
+    batch: str,
+    machine: Machine,
+    store: str | None,
+    *,
+    rules: Rules = Rules(),  # noqa: B008 - frozen
+    outside: bool = False,
+) -> list[Job]:
+    """Return the plan's jobs, with everything that a process of its own needs.
+
+    Raises InputError for a notebook that lies neither below the plan's folder nor below the current one, unless
+    `outside` allows it: a plan that came from elsewhere must not run whatever lies on this machine.
+    """
+    with_baseline: dict[Path, bool] = {}
     jobs = []
-    for entry, values in plan.expand():
+    for number, entry in enumerate(plan.job, 1):
         notebook = find_notebook(entry.notebook, plan_path.parent).absolute()
-        jobs.append(
-            Job(
-                notebook=str(notebook),
-                title=entry.notebook,
-                parameters=values,
-                limit_s=entry.job_s or plan.limits.job_s,
-                retries=plan.limits.retries,
-                tags=entry.tags,
-                batch=batch,
-                store=store,
-                key=job_key(notebook, values, machine),
-            )
-        )
+        if not outside:
+            _check_inside(notebook, entry.notebook, plan_path, number)
+        for values in entry.combinations():
+            if plan.baseline and "baseline" not in values:
+                if notebook not in with_baseline:
+                    with_baseline[notebook] = _declares(notebook, "baseline")
+                if with_baseline[notebook]:
+                    values = {**values, "baseline": plan.baseline}
+            jobs.append(_job(plan, entry, values, notebook, batch, machine, store, rules))
     return jobs
+
+
+def _job(
+    plan: Plan,
+    entry: Entry,
+    values: Values,
+    notebook: Path,
+    batch: str,
+    machine: Machine,
+    store: str | None,
+    rules: Rules,
+) -> Job:
+    return Job(
+        notebook=str(notebook),
+        title=entry.notebook,
+        parameters=values,
+        limit_s=entry.job_s or plan.limits.job_s,
+        retries=plan.limits.retries if entry.retries is None else entry.retries,
+        tags=entry.tags,
+        times=entry.times,
+        host=entry.host,
+        rules=rules,
+        batch=batch,
+        store=store,
+        key=job_key(notebook, values, machine, rules),
+    )
+
+
+def _check_inside(notebook: Path, name: str, plan: Path, number: int) -> None:
+    """Raise InputError where `notebook`, links followed, is none of the plan's own."""
+    roots = [plan.parent, Path.cwd()] if name.endswith(".ipynb") else [shipped("notebooks")]
+    try:
+        found = notebook.resolve()
+    except (OSError, RuntimeError):  # a name too long, a loop of links: the job tells it
+        found = notebook
+    if not any(found.is_relative_to(root.resolve()) for root in roots):
+        raise InputError(
+            f"{plan}: [[job]] number {number}, notebook: {name[:200]} lies outside the plan's folder and the current "
+            "one: start the batch from a folder above it, or allow it with --outside"
+        )
+
+
+def _declares(notebook: Path, parameter: str) -> bool:
+    """Return whether `notebook` has that parameter; not, where it cannot be read: its job tells that."""
+    try:
+        return any(each.name == parameter for each in declared_parameters(read_notebook(notebook), notebook.name))
+    except InputError:
+        return False
 
 
 def write_batch(folder: Path, batch: Batch) -> None:
@@ -85,10 +147,17 @@ def read_batch(folder: Path) -> Batch | None:
         raise WorkbenchError(f"{path} is damaged ({error.errors()[0]['msg']}): choose another --batch") from None
 
 
-def merged_jobs(earlier: Batch | None, hardware_key: str, jobs: Sequence[Job]) -> list[str]:
-    """Return the folders of all jobs: those of other machines in the same batch stay, this machine's are replaced."""
-    others = [job for job in earlier.jobs if not job.startswith(f"{hardware_key}/")] if earlier else []
-    return [*others, *(f"{hardware_key}/{job.name}" for job in jobs)]
+def merged_jobs(earlier: Batch | None, hardware_key: str, planned: Sequence[Job], chosen: Sequence[Job]) -> list[str]:
+    """Return the folders of the batch's jobs: of those planned here, the chosen ones and the ones it already had.
+
+    What ran under another machine's key stays; what this machine had and the plan no longer has goes.
+    """
+    mine = f"{hardware_key}/"
+    had = set(earlier.jobs) if earlier else set()
+    others = [job for job in (earlier.jobs if earlier else []) if not job.startswith(mine)]
+    names = {job.name for job in chosen}
+    own = [f"{mine}{job.name}" for job in planned if job.name in names or f"{mine}{job.name}" in had]
+    return [*others, *own]
 
 
 @contextlib.contextmanager
@@ -99,7 +168,7 @@ def locked(folder: Path, patience_s: float = 0.0) -> Iterator[int]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise InputError(f"{folder} cannot be written ({error.strerror}): choose a folder with --out") from None
     try:

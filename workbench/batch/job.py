@@ -98,7 +98,7 @@ class State(BaseModel):
 
 
 def job_key(notebook: Path, parameters: dict[str, Any], machine: Machine, rules: Rules | None = None) -> str:
-    """Hash what decides a job's results: notebook, parameters, rules, environment, hardware key and the code it runs."""
+    """Hash what decides a job's results: notebook, parameters, rules, environment, hardware key and code."""
     try:
         content = notebook.read_bytes()
     except (OSError, ValueError):  # the job tells that it is missing

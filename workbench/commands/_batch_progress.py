@@ -20,6 +20,9 @@ class BatchProgress(Protocol):
     def cell(self, place: int, job: Job, cell: int, cells: int) -> None:
         """Tell that a job is at a cell."""
 
+    def note(self, text: str) -> None:
+        """Tell what is no job's own."""
+
     def ended(self, place: int, job: Job, folder: Path, state: State, *, again: bool) -> None:
         """Tell that a job is over."""
 
@@ -57,6 +60,10 @@ class Lines:
         """Print a line."""
         self._print(place, f"{describe(job)}: cell {cell} of {cells}")
 
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self._print_line(plain(text, 300))
+
     def ended(self, place: int, job: Job, folder: Path, state: State, *, again: bool) -> None:
         """Print a line."""
         self._print(place, said(job, state, again=again))
@@ -65,8 +72,11 @@ class Lines:
         """Do nothing: lines stay."""
 
     def _print(self, place: int, text: str) -> None:
+        self._print_line(f"[{place + 1}/{self._total}] {text}")
+
+    def _print_line(self, text: str) -> None:
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        print(f"{now} [{place + 1}/{self._total}] {text}", file=sys.stderr, flush=True)
+        print(f"{now} {text}", file=sys.stderr, flush=True)
 
 
 class Bars:
@@ -85,11 +95,12 @@ class Bars:
         self._bars = Progress(*columns, console=Console(stderr=True, highlight=False), auto_refresh=False)
         self._jobs = self._bars.add_task("", total=total, what="jobs")
         self._cells = self._bars.add_task("", total=None, what="cells")
+        self._ended = 0
         self._bars.start()
 
     def started(self, place: int, job: Job) -> None:
         """Draw the bars."""
-        self._bars.update(self._jobs, completed=place, description=describe(job))
+        self._bars.update(self._jobs, description=describe(job))
         self._bars.update(self._cells, completed=0, total=None)
         self._bars.refresh()
 
@@ -98,9 +109,14 @@ class Bars:
         self._bars.update(self._cells, completed=cell - 1, total=cells)
         self._bars.refresh()
 
+    def note(self, text: str) -> None:
+        """Print a line above the bars."""
+        self._bars.console.print(plain(text, 300), markup=False)
+
     def ended(self, place: int, job: Job, folder: Path, state: State, *, again: bool) -> None:
         """Print a line above the bars."""
-        self._bars.update(self._jobs, completed=place + 1)
+        self._ended += 1
+        self._bars.update(self._jobs, completed=self._ended)
         self._bars.console.print(said(job, state, again=again), markup=False)
         self._bars.refresh()
 

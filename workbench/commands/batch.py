@@ -3,157 +3,140 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from workbench.errors import Exit, WorkbenchError
+from workbench.errors import InputError
 
 if TYPE_CHECKING:
+    from workbench.batch.engines import EngineChoice
     from workbench.batch.folder import Batch
-    from workbench.batch.job import Job, State
+    from workbench.batch.job import Job
     from workbench.batch.plan import Plan
+    from workbench.gate.rules import Rules
+    from workbench.record import Machine
 
 
 @click.command("batch")
 @click.argument("plan", type=click.Path(path_type=Path))
 @click.option("--batch", "name", help="Name of the batch; running it again resumes it. [plan and date]")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("reports/out"), show_default=True)
+@click.option("--tags", metavar="A,B", default="", help="Only jobs with one of these tags.")
+@click.option("--skip", metavar="A,B", default="", help="No job with one of these tags.")
+@click.option("--dry-run", is_flag=True, help="Say what would run and how long it will take, and do nothing.")
+@click.option("--engine", metavar="NAME", help="What runs the jobs, instead of the plan's choice. [local]")
+@click.option("--address", metavar="URL", help="Of a scheduler, for an engine of many machines.")
+@click.option("--at-once", type=click.IntRange(1, 256), help="Jobs that time nothing, at the same time on one host.")
+@click.option("--outside", is_flag=True, help="Let the plan name notebooks anywhere on this machine.")
 @click.option("--store", help="Where results are kept: an SQLite file or a database URL. [data folder]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, instead of the index's path.")
-def command(plan: Path, name: str | None, out: Path, store: str | None, as_json: bool) -> int:
+def command(
+    plan: Path,
+    name: str | None,
+    out: Path,
+    tags: str,
+    skip: str,
+    dry_run: bool,
+    engine: str | None,
+    address: str | None,
+    at_once: int | None,
+    outside: bool,
+    store: str | None,
+    as_json: bool,
+) -> int:
     """Run the notebooks of PLAN (TOML, or `quick`), one after the other, and write an index of their reports.
 
     A batch is a plan and a date: run it again on the same day and only what is missing, failed or changed is done. A
     failing job never stops the others. The last line is the path of the index.
+
+    \b
+    workbench batch nightly --dry-run
+    workbench batch reports/nightly.toml --tags quick --json
+    workbench batch nightly --batch nightly-2026-11-23     (resume the batch of another day)
+
+    \b
+    Exit codes: 0 fine, 1 a job failed, 2 bad input, 3 SLOWER or over the plan's budgets, 4 UNRESOLVED,
+    5 ENVIRONMENT INVALID.
     """
-    from workbench.batch.folder import batch_name, check_name, jobs_of, locked, read_batch
     from workbench.batch.plan import find_plan, read_plan
     from workbench.measure.machine import fingerprint
 
-    plan = find_plan(plan)
-    read = read_plan(plan)
-    machine = fingerprint(Path.cwd())
-    chosen = check_name(name or batch_name(plan, datetime.datetime.now(datetime.UTC).date()))
-    folder = (out / chosen).absolute()
-    with locked(folder):
-        jobs = jobs_of(read, plan.absolute(), chosen, machine, _checked_store(store))
-        batch = _described(read, plan, chosen, machine, jobs, read_batch(folder))
-        states, code = _run(batch, jobs, folder, store)
-    if as_json:
-        _print_json(batch, states, folder, code)
-    else:
-        click.echo(str(folder / "index.html"))
-    return code
+    file = find_plan(plan)
+    read = read_plan(file)
+    given = {"name": engine, "address": address, "at_once": at_once}
+    choice = read.engine.model_copy(update={key: value for key, value in given.items() if value is not None})
+    asked = _prepare(read, file.absolute(), name, fingerprint(Path.cwd()), choice, _words(tags), _words(skip), outside)
+    folder = (out / asked.name).absolute()
+    if dry_run:
+        from workbench.commands._batch_dry_run import dry_run as tell
+
+        return tell(asked, folder, as_json)
+    from workbench.commands._batch_run import run
+
+    return run(asked, folder, store, as_json)
 
 
-def _checked_store(store: str | None) -> str | None:
-    """Return `store` for the jobs' processes, a path made absolute; raise at once where it cannot be opened."""
-    from workbench.store import open_store
+@dataclass(frozen=True)
+class Asked:
+    """What a person asked for: the plan, its jobs, and those of them that were chosen."""
 
-    open_store(store)
-    return str(Path(store).absolute()) if store and "://" not in store else store
+    plan: Plan
+    file: Path
+    name: str
+    machine: Machine
+    rules: Rules
+    engine: EngineChoice
+    planned: list[Job]
+    chosen: list[Job]
 
+    def described(self, earlier: Batch | None, estimated_s: float | None) -> Batch:
+        """Return the batch's description; one that is resumed keeps when it began and what was expected."""
+        from workbench.batch.folder import Batch, merged_jobs
 
-def _described(plan: Plan, path: Path, name: str, machine: Any, jobs: list[Job], earlier: Batch | None) -> Batch:
-    from workbench.batch.folder import Batch, merged_jobs
-
-    return Batch(
-        name=name,
-        title=plan.title,
-        plan=str(path.absolute()),
-        created=earlier.created if earlier else datetime.datetime.now(datetime.UTC),
-        machine=machine,
-        jobs=merged_jobs(earlier, machine.hardware_key, jobs),
-    )
-
-
-def _run(batch: Batch, jobs: list[Job], folder: Path, store: str | None) -> tuple[list[State], Exit]:
-    """Run the jobs, keep results, and bring the index up to date after each job; return states and exit code."""
-    from workbench.batch.folder import write_batch
-    from workbench.batch.local import run_jobs
-    from workbench.commands import _batch_progress
-    from workbench.gate.budgets import read_budgets
-    from workbench.gate.outcome import exit_of
-    from workbench.report.html import write_report
-    from workbench.report.index import write_index
-    from workbench.report.job import read_job_view
-
-    budgets = read_budgets()
-    write_batch(folder, batch)
-    write_index(folder, budgets)
-    progress = _batch_progress.choose(len(jobs))
-    keeper = _Keeper(progress, store, lambda: write_index(folder, budgets))
-    own = folder / batch.machine.hardware_key
-    try:
-        states = run_jobs(
-            jobs, own, keeper, lambda job, state: _ignore(write_report(job, state.model_dump(mode="json")))
+        return Batch(
+            name=self.name,
+            title=self.plan.title,
+            plan=str(self.file),
+            created=earlier.created if earlier else datetime.datetime.now(datetime.UTC),
+            machine=self.machine,
+            jobs=merged_jobs(earlier, self.machine.hardware_key, self.planned, self.chosen),
+            rules=self.rules,
+            estimated_s=earlier.estimated_s if earlier else estimated_s,
         )
-    finally:
-        progress.close()
-    for sentence in keeper.troubles:
-        click.echo(f"workbench: {sentence}", err=True)
-    failed = bool(keeper.troubles) or any(state.status != "finished" for state in states)
-    outcomes = [
-        read_job_view(own / job.name).outcome
-        for job, state in zip(jobs, states, strict=True)
-        if state.status == "finished"
-    ]
-    return states, exit_of(outcomes, failed)
 
 
-class _Keeper:
-    """Passes the engine's news on to the screen; stores results and rewrites the index as each job ends."""
-
-    def __init__(self, progress: Any, store: str | None, write_index: Any):
-        self._progress = progress
-        self._store = store
-        self._write_index = write_index
-        self.troubles: list[str] = []
-        self.started = progress.started
-        self.cell = progress.cell
-
-    def ended(self, place: int, job: Job, folder: Path, state: State, *, again: bool) -> None:
-        """Keep the results of a finished job. What cannot be kept is told at the end and stops nothing."""
-        from workbench.batch.ingest import ingest
-        from workbench.store import open_store
-
-        if state.status == "finished":
-            try:
-                ingest(folder, open_store(self._store))
-            except WorkbenchError as error:
-                self.troubles.append(f"{job.name}: its results stay in {folder} and are not in the store: {error}")
-        self._write_index()
-        self._progress.ended(place, job, folder, state, again=again)
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _ignore(_written: Path) -> None:
-    """A report was written; its path is known."""
+def _prepare(
+    plan: Plan,
+    file: Path,
+    name: str | None,
+    machine: Machine,
+    engine: EngineChoice,
+    tags: list[str],
+    skip: list[str],
+    outside: bool,
+) -> Asked:
+    """Return the batch's jobs and those that the tags choose. Raises InputError where that is none."""
+    from workbench.batch.folder import batch_name, check_name, jobs_of
+    from workbench.batch.plan import plan_rules
 
-
-def _print_json(batch: Batch, states: list[State], folder: Path, code: Exit) -> None:
-    import json
-
-    own = [name for name in batch.jobs if name.startswith(f"{batch.machine.hardware_key}/")]
-    results = []
-    for name, state in zip(own, states, strict=True):
-        outcome = folder / name / "outcome.json"
-        results.append(
-            {
-                "job": name,
-                "status": state.status,
-                "duration_s": state.duration_s,
-                "failure": state.failure.model_dump() if state.failure else None,
-                "outcome": json.loads(outcome.read_bytes()) if outcome.is_file() else None,
-            }
-        )
-    told = {
-        "schema": "workbench/batch-summary/1",
-        "machine": batch.machine.model_dump(mode="json"),
-        "batch": batch.name,
-        "index": str(folder / "index.html"),
-        "exit_code": int(code),
-        "results": results,
-    }
-    click.echo(json.dumps(told))
+    known = {tag for entry in plan.job for tag in entry.tags}
+    for tag in (*tags, *skip):
+        if tag not in known:
+            raise InputError(
+                f"no job of {file} has the tag {tag[:60]!r}: there are {', '.join(sorted(known)) or 'none'}"
+            )
+    chosen_name = check_name(name or batch_name(file, datetime.datetime.now(datetime.UTC).date()))
+    rules = plan_rules(plan, file)
+    planned = jobs_of(plan, file, chosen_name, machine, None, rules=rules, outside=outside)
+    entries = [entry for entry, _ in plan.expand()]
+    chosen = [job for job, entry in zip(planned, entries, strict=True) if entry.wanted(tags, skip)]
+    if not chosen:
+        raise InputError(f"--tags and --skip leave no job of {file}: choose others")
+    return Asked(plan, file, chosen_name, machine, rules, engine, planned, chosen)
