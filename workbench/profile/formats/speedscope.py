@@ -7,14 +7,17 @@ from typing import Any
 
 from workbench.codemap.lines import Frame
 from workbench.profile.counted import Counted
-from workbench.profile.formats.collapsed import frame_name
+from workbench.profile.formats.collapsed import frame_name, stacks_of
+
+UNITS = {"_ns": "nanoseconds", "_us": "microseconds", "_ms": "milliseconds", "_s": "seconds", "bytes": "bytes"}
+"""The units that the page knows, by how the name of a counter ends; all others are plain numbers to it."""
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
 
 def speedscope(profile: Counted) -> str:
     """Return `profile` as a sampled profile; its weights are the main counter, in its own unit."""
-    stacks = [(stack, amount) for stack, amount in profile.stacks.items() if amount]
+    stacks = [(stack, amount) for stack, amount in stacks_of(profile).items() if amount]
     stacks += [((Frame(f"[{name}]", "", 0),), amount) for name, amount in profile.outside.items() if amount]
     numbers: dict[Frame, int] = {}
     frames: list[dict[str, Any]] = []
@@ -36,7 +39,7 @@ def speedscope(profile: Counted) -> str:
                 {
                     "type": "sampled",
                     "name": f"{profile.title}: {profile.main}",
-                    "unit": "none",
+                    "unit": next((unit for end, unit in UNITS.items() if profile.main.endswith(end)), "none"),
                     "startValue": 0,
                     "endValue": sum(weights),
                     "samples": [[numbers[frame] for frame in stack] for stack, _ in stacks],
