@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
@@ -19,6 +20,9 @@ def test_cpu_writes_its_artefacts_and_prints_the_record(tmp_path):
         "signals-baseline-cpu.html",
         "signals-baseline-cpu.speedscope.json",
         "signals-baseline-cpu.collapsed.txt",
+        "signals-baseline-cpu.trace.json",
+        f"perf-{os.getpid()}.map",
+        f"jit-{os.getpid()}.dump",
     }
     assert sorted(found.artefacts) == sorted(str(file) for file in out.iterdir())
     assert json.loads((out / "signals-baseline-cpu.speedscope.json").read_text())["name"] == "signals/baseline"

@@ -19,7 +19,10 @@ def command(
     variant: str, out: Path | None, as_json: bool, seconds: float, rate: float, clock: str, **data: Any
 ) -> None:
     """Time by source line, sampled in the process: no root, no debugger, the machine code that ships."""
+    from workbench.profile import formats
     from workbench.profile.run import profile
 
+    if out is not None:
+        formats.begin(out)  # before anything is compiled, so that a perf that records this command learns of it
     found = profile(variant, kind="cpu", seconds=seconds, rate_per_s=rate, clock=clock, **workload_options(**data))
     deliver(found, out, as_json)

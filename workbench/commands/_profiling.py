@@ -44,32 +44,16 @@ def workload_options(workload: str | None, input_file: Path | None, parameters: 
 
 
 def deliver(profile: Profile, out: Path | None, as_json: bool) -> None:
-    """Write the artefacts of `profile`, then print it: the top lines, or the record."""
+    """Write `profile` in every format that fits it into `out`, then print it: the top lines, or the record."""
     from workbench.measure.machine import fingerprint
 
     if out is not None:
-        write_artefacts(profile, out)
+        from workbench.profile import formats
+
+        formats.write_all(profile, out)
     if as_json:
         click.echo(profile.to_record(fingerprint()).to_json())
         return
     click.echo(str(profile))
     for artefact in profile.artefacts:
         click.echo(f"wrote {artefact}")
-
-
-def write_artefacts(profile: Profile, out: Path) -> None:
-    """Write annotated HTML, speedscope JSON and collapsed stacks into the folder `out`."""
-    from workbench.files import write_text
-    from workbench.profile.annotated import page
-    from workbench.profile.formats.collapsed import collapsed
-    from workbench.profile.formats.speedscope import speedscope
-
-    name = f"{profile.title.replace('/', '-')}-{profile.kind}"
-    for suffix, text in (
-        (".html", page(profile)),
-        (".speedscope.json", speedscope(profile)),
-        (".collapsed.txt", collapsed(profile)),
-    ):
-        path = out / f"{name}{suffix}"
-        write_text(path, text)
-        profile.artefacts.append(str(path))
