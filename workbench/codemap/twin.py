@@ -57,6 +57,17 @@ class Twins:
         """Return the twin of `function` if it was asked for before; nothing is built."""
         return self._found.get((function.code, function.symbol))
 
+    def twin_at_hand(self, function: FunctionRange) -> Twin | None:
+        """Return the twin that needs no build: the code knows its lines, or it is a callee of what was built."""
+        if lines_of(function.code).rows:
+            return Twin(function.code, function.symbol, None, function.function)
+        name, data = function.symbol.name, function.code.code_bytes(function.symbol)
+        for built in self._built.values():
+            known = built.get(name)
+            if known is not None and known.fits and known.code.code_bytes(known.symbol) == data:
+                return known
+        return None
+
     def proofs(self) -> dict[str, SameCode]:
         """Return what was compared, by the name of the Python function."""
         return {
@@ -90,13 +101,10 @@ class Twins:
         return Place(address, found.function, found.symbol.name, offset, frames)
 
     def _find(self, function: FunctionRange) -> Twin | None:
-        if lines_of(function.code).rows:
-            return Twin(function.code, function.symbol, None, function.function)
+        at_hand = self.twin_at_hand(function)
+        if at_hand is not None:
+            return at_hand
         name, data = function.symbol.name, function.code.code_bytes(function.symbol)
-        for built in self._built.values():  # a callee of what was built already needs no build of its own
-            known = built.get(name)
-            if known is not None and known.fits and known.code.code_bytes(known.symbol) == data:
-                return known
         for code in _objects_with(name, function.code):
             for owner in code.functions:
                 for thing, overload in self._owners(owner.name) if owner.is_global or owner.is_weak else ():

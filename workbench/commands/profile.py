@@ -12,7 +12,7 @@ _PREFIX = "_profile_"
 
 
 class Kinds(click.Group):
-    """The kinds are the files ``_profile_KIND.py`` beside this one: each holds a ``command``; its docstring is its help.
+    """The kinds are the files ``_profile_KIND.py`` beside this one: each holds a ``command``, and its help on top.
 
     A kind is imported only when it is used.
     """
