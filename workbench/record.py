@@ -223,7 +223,7 @@ class ProfileRecord(Record):
 
     kind: ClassVar[str] = "profile"
     variant: str
-    profile_kind: Literal["cpu", "memory", "cache", "system"]
+    profile_kind: Literal["cpu", "memory", "cache", "system", "contention"]
     results: list[dict[str, Any]] = Field(default_factory=list, description="one row a source line")
     overhead: dict[str, float] = Field(default_factory=dict)
     artefacts: list[str] = Field(default_factory=list)
