@@ -7,10 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from workbench import record
 from workbench.errors import InputError
+from workbench.figures.text import percent_change, plain
 from workbench.files import write_text
 from workbench.gate.baseline import compare_with_baseline
 from workbench.gate.differences import machine_changes
@@ -170,6 +172,31 @@ def _sentence(diff: Diff) -> str:
         counts[change.verdict.value] = counts.get(change.verdict.value, 0) + 1
     told = ", ".join(f"{number} {verdict.lower()}" for verdict, number in counts.items())
     return f"{len(diff.changes)} comparisons: {told}."
+
+
+def diff_lines(diff: Diff) -> list[str]:
+    """Return the comparison for a terminal: a line each, what matters most first, then what was not compared."""
+    lines = [f"{diff.badge}: {diff.after.folder.name} against {diff.before.folder.name}. {_sentence(diff)}"]
+    for change in diff.changes:
+        size = f"{percent_change(change.ratio)} ({percent_change(change.low)} to {percent_change(change.high)})"
+        look = f"; look at {plain(change.pointer.line.place, 80)}" if change.pointer else ""
+        reason = f"; {plain(change.reason, 200)}" if change.reason else ""
+        lines.append(f"{change.verdict.value:<20} {plain(change.variant, 80)}, {change.what}: {size}{look}{reason}")
+    return lines + [plain(note, 400) for note in (*diff.code, *diff.notes)]
+
+
+def diff_json(diff: Diff) -> dict[str, Any]:
+    """Return the comparison as one JSON object."""
+    machine = diff.after.machine
+    names = ("verdict", "variant", "what", "ratio", "low", "high", "reason")
+    return {
+        "schema": "workbench/night-diff/1",
+        "machine": machine.model_dump(mode="json") if machine else None,
+        "before": diff.before.folder.name,
+        "after": diff.after.folder.name,
+        "results": [{name: getattr(change, name) for name in names} for change in diff.changes],
+        "notes": [*diff.code, *diff.notes],
+    }
 
 
 def find_night(name: str, site: Path) -> Path:

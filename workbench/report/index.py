@@ -20,6 +20,7 @@ from workbench.report.summary import write_summary
 from workbench.report.view import BatchView, read_batch_view, summary
 
 INDEX = "index.html"
+FIRST_FAILURES = 3  # on the first screen
 FIRST_CHANGES = 6  # on the first screen; the others follow the reports
 _SHOWN_FIRST = (Verdict.SLOWER, Verdict.ENVIRONMENT_INVALID, Verdict.UNRESOLVED, Verdict.FASTER)
 _MADE = ("results.json", "outcome.json", "params.json", "state.json", "executed.ipynb", "log.txt", "records/")
@@ -39,15 +40,19 @@ def index_html(view: BatchView) -> str:
     told = [change for change in view.changes if change.verdict in _SHOWN_FIRST]
     facts = page.machine_facts(view.machine) if view.machine else []
     facts += [("begun", f"{view.created[:16].replace('T', ' ')} UTC"), ("took", page.duration(view.duration_s))]
+    rows = [_row(job, view) for job in view.ordered]
+    failed = [row for row in rows if row["badge"] == "FAILED"]
     return page.render(
         "index.html.j2",
         view=view,
+        failed=failed[:FIRST_FAILURES],
+        more_failed=max(0, len(failed) - FIRST_FAILURES),
         summary=summary(view.jobs),
         first=told[:FIRST_CHANGES],
         others=told[FIRST_CHANGES:],
         unchanged=sum(change.verdict is Verdict.UNCHANGED for change in view.changes),
         facts=facts,
-        rows=[_row(job, view) for job in view.ordered],
+        rows=rows,
         budgets=view.budgets,
         site="../index.html" if (view.folder.parent / INDEX).is_file() else None,
         diff="diff.html" if (view.folder / "diff.html").is_file() else None,

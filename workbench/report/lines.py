@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workbench.figures.text import percent_change
 from workbench.record import ProfileRecord
 from workbench.report.job import JobView
 
 TOP = 5  # lines of a profile on the first screen of a job
 _KINDS = ("cpu", "cache", "system", "memory")
 """Which profile answers best where the time goes: measured time, then simulated misses, then waiting, then memory."""
+
+_UNITS = ("s", "ms", "us", "ns", "bytes", "percent")
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class ProfileView:
     variant: str
     kind: str
     lines: list[LineView]
-    overhead: list[tuple[str, float]]
+    overhead: list[str]  # what the profiler cost, in words
     notes: list[str] = field(default_factory=list)
     artefacts: list[str] = field(default_factory=list)
 
@@ -50,7 +53,7 @@ class Pointer:
 
 def profile_view(record: ProfileRecord, count: int = TOP) -> ProfileView:
     """Return `record` as a page shows it; rows that are no source line are left out."""
-    overhead = [(name, amount) for name, amount in record.overhead.items() if not name.startswith("outside: ")]
+    overhead = [_words(name, amount) for name, amount in record.overhead.items() if not name.startswith("outside: ")]
     lines = [line for row in record.results if (line := _line(row)) is not None]
     ranked = sorted(lines, key=lambda line: -(line.share or 0.0))
     return ProfileView(
@@ -93,8 +96,20 @@ def _function(variant: str) -> Pointer | None:
     except (TypeError, OSError):
         return None
     first = next((at for at, text in enumerate(source) if text.lstrip().startswith("def ")), 0)
-    shown = LineView(f"{Path(file or '').name}:{line + first}", timed.__name__, source[first].strip(), None)
-    return Pointer(shown, "the function that is timed; no profile of it in this batch")
+    shown = LineView(f"{Path(file or '').name}:{line + first}", timed.__name__, f"{timed.__name__}()", None)
+    return Pointer(shown, "as timed, not profiled here")
+
+
+def _words(name: str, amount: float) -> str:
+    """Return one number of a profiler's own cost as a person says it; the unit stands last in its name."""
+    what, _, unit = name.rpartition("_")
+    if name == "slowdown" or name.endswith("_slowdown"):
+        return f"{name.replace('_', ' ')} {percent_change(amount)}"
+    if unit == "share" and what:
+        return f"{what.replace('_', ' ')} {100 * amount:.2g} %"
+    if unit in _UNITS and what:
+        return f"{what.replace('_', ' ')} {amount:.4g} {unit}"
+    return f"{name.replace('_', ' ')} {amount:.4g}"
 
 
 def _rank(kind: str) -> int:

@@ -17,8 +17,11 @@ from markupsafe import Markup
 from workbench.errors import InputError
 from workbench.figures.sparkline import sparkline
 from workbench.files import write_text
+from workbench.gate.budgets import Budget
 from workbench.record import Verdict
 from workbench.report import page
+from workbench.report.diff import PAGE, diff_nights, night_before, write_diff
+from workbench.report.index import write_index
 from workbench.report.night import Night, Value, night_of
 from workbench.report.nights import (
     FOLDER,
@@ -75,6 +78,22 @@ def add_night(site: Path, view: BatchView) -> Path:
         return _write_first_page(site, contents, {name: part})
 
 
+def finish_batch(folder: Path, budgets: Sequence[Budget] = ()) -> Path:
+    """Do for the batch in `folder` what its end asks for, and return the site's first page.
+
+    The batch is compared with the night before of the same plan, added to the site in the folder above, and its index
+    written once more, with links to both. Raises InputError or WorkbenchError with one sentence; what was measured is
+    not touched.
+    """
+    view = read_batch_view(folder, budgets)
+    before = night_before(view)
+    if before is not None:
+        write_diff(diff_nights(read_batch_view(before), view), folder / PAGE)
+    first = add_night(folder.parent, view)
+    write_index(folder, budgets)
+    return first
+
+
 def rebuild(site: Path) -> Path:
     """Write every page of the site anew, with batches in its folder that it did not know; return the first page.
 
@@ -122,6 +141,7 @@ def _write_part_page(site: Path, contents: Contents, name: str, part: Part) -> N
             + [(f"after: {others[at + 1]}", f"{others[at + 1]}.html") for _ in range(at + 1 < len(others))],
             **_values(site, part, "../"),
             older=[],
+            total=len(part.nights),
         ),
     )
 
@@ -129,6 +149,7 @@ def _write_part_page(site: Path, contents: Contents, name: str, part: Part) -> N
 def _write_first_page(site: Path, contents: Contents, known: dict[str, Part]) -> Path:
     newest = newest_nights(site, contents, WINDOW, known)
     path = site / INDEX
+    _check_ours(path)
     total = sum(entry.nights for entry in contents.parts)
     write_text(
         path,
@@ -142,6 +163,12 @@ def _write_first_page(site: Path, contents: Contents, known: dict[str, Part]) ->
         ),
     )
     return path
+
+
+def _check_ours(path: Path) -> None:
+    """Raise InputError where `path` is someone else's page: the folder of batches may have been chosen so."""
+    if path.is_file() and b'content="Kernel Workbench"' not in path.read_bytes()[:2000]:
+        raise InputError(f"{path} is no page of the workbench and was left as it is: choose another folder by --out")
 
 
 def _values(site: Path, part: Part, up: str) -> dict[str, Any]:
@@ -162,7 +189,6 @@ def _values(site: Path, part: Part, up: str) -> dict[str, Any]:
         "statistics": _STATISTICS,
         "policy": page.POLICY,
         "style": page.text("style.css"),
-        "total": len(nights),
         "duration": page.duration,
     }
 
@@ -222,4 +248,6 @@ def _number(value: float) -> str:
 
 
 def _address(site: Path, night: Night, name: str, up: str) -> str | None:
-    return f"{up}{quote(night.name, safe='')}/{name}" if (site / night.name / name).is_file() else None
+    """Return where `name` of a night lies; None where it is gone. An index is written right after its batch."""
+    needed = "batch.json" if name == INDEX else name
+    return f"{up}{quote(night.name, safe='')}/{name}" if (site / night.name / needed).is_file() else None

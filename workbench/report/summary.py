@@ -11,6 +11,7 @@ from workbench.record import Verdict
 from workbench.report import page
 from workbench.report.changes import Change
 from workbench.report.job import JobView
+from workbench.report.markdown import code, escaped
 from workbench.report.view import BatchView, summary
 
 MARKDOWN, HTML = "summary.md", "summary.html"
@@ -32,17 +33,21 @@ def write_summary(view: BatchView) -> None:
 def summary_markdown(view: BatchView) -> str:
     """Return the summary in Markdown, as GitHub, GitLab and chats read it. Whatever was named is escaped."""
     told, jobs = _told(view), _jobs(view)
-    lines = [f"### {_md(view.badge)}: {_md(view.title, 120)}", "", _md(_sentence(view), 600), ""]
+    lines = [f"### {escaped(view.badge)}: {escaped(view.title, 120)}", "", escaped(_sentence(view), 600), ""]
     if told:
         lines += ["| verdict | what | change of cost | where to look |", "| --- | --- | --- | --- |"]
         lines += [f"| {' | '.join(_cells(change))} |" for change in told[:MOST_ROWS]]
         lines += [*_more(told), ""]
     if jobs:
-        lines += [f"- **{_md(job.badge)}** {_md(job.name)}: {_md(job.headline, 300)}" for job in jobs[:MOST_ROWS]]
+        lines += [
+            f"- **{escaped(job.badge)}** {escaped(job.name)}: {escaped(job.headline, 300)}" for job in jobs[:MOST_ROWS]
+        ]
         lines += [*_more(jobs), ""]
     missed = [budget for budget in view.budgets if not budget.must_met]
-    lines += [f"- budget missed: {_md(budget.title, 120)}, {_md(budget.words, 160)}" for budget in missed[:MOST_ROWS]]
-    lines += ["", f"{_md(_where(view), 300)}", f"Report: `{_code(str(view.folder / 'index.html'))}`"]
+    lines += [
+        f"- budget missed: {escaped(budget.title, 120)}, {escaped(budget.words, 160)}" for budget in missed[:MOST_ROWS]
+    ]
+    lines += ["", f"{escaped(_where(view), 300)}", f"Report: `{code(str(view.folder / 'index.html'))}`"]
     return "\n".join(lines).strip() + "\n"
 
 
@@ -101,8 +106,8 @@ def _where(view: BatchView) -> str:
 
 
 def _cells(change: Change) -> tuple[str, ...]:
-    what = f"{_md(change.variant)}, {_md(change.what)}"
-    return change.verdict.value, what, _size(change), _md(_look(change), 160)
+    what = f"{escaped(change.variant)}, {escaped(change.what)}"
+    return change.verdict.value, what, _size(change), escaped(_look(change), 160)
 
 
 def _look(change: Change) -> str:
@@ -135,17 +140,3 @@ def _badge(word: str) -> str:
 
 def _e(text: object, limit: int = 80) -> str:
     return html.escape(plain(text, limit), quote=True)
-
-
-def _md(text: object, limit: int = 80) -> str:
-    r"""Return `text` for Markdown: nothing in it is markup, a link, an address or a mention."""
-    shown = plain(text, limit)
-    for character in "\\`*_[]|#~":
-        shown = shown.replace(character, f"\\{character}")
-    for character, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("@", "&#64;"), ("://", "&#58;//")):
-        shown = shown.replace(character, entity)
-    return shown
-
-
-def _code(text: str) -> str:
-    return plain(text, 300).replace("`", "'")

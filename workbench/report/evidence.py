@@ -1,0 +1,169 @@
+"""Where the evidence of success criteria is found: the store of this kind of machine, the nights, the gate's trials."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from scipy.stats import beta
+
+from workbench import policy
+from workbench.gate.budgets import Budget, Limits, judge_budgets
+from workbench.record import Result
+from workbench.report.criteria import Compared, Criterion, Evidence, Fact
+from workbench.report.night import Night
+from workbench.report.nights import newest_nights, read_contents
+from workbench.store import Store
+from workbench.store.tables import COMPARISONS, RECORDS
+
+_LOOKED_AT = 400  # nights that are searched for those of one plan
+_SAME, _FALSE = "same", "SLOWER"  # the arm of a trial that runs the code of the base, and what it must not say
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Finds evidence: newest first, and of one kind of machine, since figures of several are not comparable."""
+
+    store: Store
+    hardware_key: str
+    site: Path  # the folder of all batches
+    beside: Path  # the folder of the criteria's file, from which its paths start
+
+    def __call__(self, criterion: Criterion, budget: Budget | None) -> Evidence | str:
+        """Return the evidence of `criterion`, or why there is none."""
+        if criterion.fact is not None:
+            return self._fact(criterion.fact)
+        if criterion.compare is not None:
+            return self._comparison(criterion.compare)
+        if budget is None:
+            assert criterion.kernel and criterion.metric and criterion.statistic  # the model saw to it
+            budget = Budget(
+                name=criterion.name,
+                kernel=criterion.kernel,
+                metric=criterion.metric,
+                statistic=criterion.statistic,
+                unit=criterion.unit,
+                above=Limits(must=1.0) if criterion.above is not None else None,
+                below=None if criterion.above is not None else Limits(must=1.0),
+            )
+        chosen = budget.model_copy(update={"variant": criterion.variant or budget.variant})
+        return self._figure(chosen)
+
+    def _figure(self, budget: Budget) -> Evidence | str:
+        equal = {"metric": budget.metric, "statistic": budget.statistic, "hardware_key": self.hardware_key}
+        if budget.variant:
+            equal["variant"] = budget.variant
+        by_record: dict[str, list[dict[str, Any]]] = {}
+        for row in self.store.results(budget.kernel, **equal):
+            if row["rate_per_s"] is None:
+                by_record.setdefault(row["record_id"], []).append(row)
+        for record_id, rows in reversed(by_record.items()):
+            results = [Result(**{name: row[name] for name in Result.model_fields}) for row in rows]
+            for found in judge_budgets([budget], results):
+                low, high = found.low, found.high
+                return self._of_record(
+                    record_id, found.value, low, high, budget.unit, f"{budget.kernel}/{found.variant}"
+                )
+        name = f"{budget.kernel}/{budget.variant}" if budget.variant else budget.kernel
+        return f"no run of {name} with {budget.metric} {budget.statistic} is stored for this kind of machine"
+
+    def _comparison(self, wanted: Compared) -> Evidence | str:
+        query = (
+            sa.select(COMPARISONS)
+            .join(RECORDS, RECORDS.c.record_id == COMPARISONS.c.record_id)
+            .where(
+                RECORDS.c.hardware_key == self.hardware_key,
+                *(COMPARISONS.c[name] == getattr(wanted, name) for name in ("a", "b", "metric", "statistic")),
+            )
+            .order_by(RECORDS.c.created.desc())
+            .limit(1)
+        )
+        with self.store.transaction() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return f"no comparison of {wanted.b} with {wanted.a} is stored for this kind of machine"
+        return self._of_record(row.record_id, row.ratio, row.low, row.high, "", f"{wanted.b} against {wanted.a}")
+
+    def _of_record(
+        self, record_id: str, value: float, low: float | None, high: float | None, unit: str, what: str
+    ) -> Evidence:
+        found = self.store.get(record_id)
+        machine = f"{found.machine.cpu_model}, {found.machine.cores} cores, {found.machine.host}"
+        return Evidence(value, low, high, unit, what, f"record {record_id[:12]}", found.created, machine)
+
+    def _fact(self, fact: Fact) -> Evidence | str:
+        if fact.name == "gate false alarms":
+            return _false_alarms((self.beside / fact.folder) if fact.folder else None, self.hardware_key)
+        nights = self._nights(fact)
+        if not nights:
+            of = f" of plan {fact.plan}" if fact.plan else ""
+            return f"no night{of} is on the site in {self.site}"
+        value, low, high, unit = _NIGHT_FACTS[fact.name](nights)
+        last = datetime.datetime.fromisoformat(nights[-1].created)
+        what = f"{len(nights)} {'night' if len(nights) == 1 else 'nights'} to {nights[-1].name}"
+        return Evidence(value, low, high, unit, what, "nights", last, nights[-1].host, link="index.html")
+
+    def _nights(self, fact: Fact) -> list[Night]:
+        known = newest_nights(self.site, read_contents(self.site), _LOOKED_AT).nights
+        chosen = [night for night in known if not fact.plan or Path(night.plan).stem == fact.plan]
+        return chosen[-fact.nights :]
+
+
+Found = tuple[float, float | None, float | None, str]
+
+
+def _jobs_finished(nights: Sequence[Night]) -> Found:
+    return (*share(sum(night.finished for night in nights), sum(night.jobs for night in nights)), "")
+
+
+def _nights_decided(nights: Sequence[Night]) -> Found:
+    open_ = ("FAILED", "UNRESOLVED", "ENVIRONMENT INVALID", "EMPTY", "RUNNING", "WAITING")
+    return (*share(sum(night.badge not in open_ for night in nights), len(nights)), "")
+
+
+def _night_hours(nights: Sequence[Night]) -> Found:
+    return max(night.duration_s for night in nights) / 3600, None, None, "h"
+
+
+_NIGHT_FACTS = {"jobs finished": _jobs_finished, "nights decided": _nights_decided, "night hours": _night_hours}
+
+
+def share(hits: int, count: int) -> tuple[float, float | None, float | None]:
+    """Return `hits` of `count` as a share with its two-sided interval of 95 %; without any, 0 and none.
+
+    Clopper and Pearson, Biometrika 26 (1934): it never promises too much.
+    """
+    if count == 0:
+        return 0.0, None, None
+    half = policy.ALPHA / 2
+    low = 0.0 if hits == 0 else float(beta.ppf(half, hits, count - hits + 1))
+    high = 1.0 if hits >= count else float(beta.ppf(1 - half, hits + 1, count - hits))
+    return hits / count, low, high
+
+
+def _false_alarms(folder: Path | None, hardware_key: str) -> Evidence | str:
+    """Return how often the stored trials of the gate called identical code slower."""
+    file = folder / hardware_key / "trials.jsonl" if folder else None
+    gates = list(_same_code_gates(file)) if file is not None and file.is_file() else []
+    if file is None or not gates:
+        return "no trial of the gate on identical code is stored for this kind of machine"
+    alarms = sum(any(cell.get("verdict") == _FALSE for cell in cells.values()) for _, cells in gates)
+    value, low, high = share(alarms, len(gates))
+    created = datetime.datetime.fromisoformat(gates[-1][0]) if gates[-1][0] else None
+    told = f"{alarms} of {len(gates)} gates on identical code"
+    return Evidence(value, low, high, "", told, f"{file.parent.name}/{file.name}", created)
+
+
+def _same_code_gates(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the date and the cells of each stored gate on identical code; torn lines are passed over."""
+    for line in file.read_text(encoding="utf-8").splitlines():
+        try:
+            trial = json.loads(line)
+            yield str(trial.get("created", "")), dict(trial["gates"][_SAME]["cells"])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
