@@ -12,15 +12,26 @@ from workbench.commands._profiling import deliver, profile_options, workload_opt
 
 @click.command("system")
 @profile_options
+@click.option("-m", "--module", "modules", multiple=True, help="Import name of your own kernel; repeatable.")
 @click.option("--seconds", default=2.0, show_default=True, help="How long to run it with nobody tracing.")
 @click.option("--trace-seconds", default=3.0, show_default=True, help="How long at most under strace.")
 @click.option("--no-trace", is_flag=True, help="Leave strace out: it makes each system call a hundred times as long.")
 def command(
-    variant: str, out: Path | None, as_json: bool, seconds: float, trace_seconds: float, no_trace: bool, **data: Any
+    variant: str,
+    out: Path | None,
+    as_json: bool,
+    modules: tuple[str, ...],
+    seconds: float,
+    trace_seconds: float,
+    no_trace: bool,
+    **data: Any,
 ) -> None:
     """System calls by line, context switches, page faults, and what Linux and the hypervisor take from the core."""
     from workbench.profile.run import profile
+    from workbench.profile.users import know
 
+    for module in modules:
+        know(module)
     found = profile(
         variant,
         kind="system",

@@ -11,7 +11,9 @@ from workbench.profile.profile import Profile
 KINDS = {
     "cpu": "workbench.profile.cpu:profile_cpu",
     "cache": "workbench.profile.cache:profile_cache",
+    "memory": "workbench.profile.memory:profile_memory",
     "system": "workbench.profile.system:profile_system",
+    "contention": "workbench.profile.contention:profile_contention",
 }
 
 

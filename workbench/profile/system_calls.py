@@ -15,6 +15,8 @@ from workbench.stats.median import median
 INTERPRETER = "interpreter"
 _BELOW = ("libc.so", "libc-", "libpthread", "ld-linux", "[vdso]", "linux-vdso")
 _MACHINE = "/kernels/machine/"
+_START = "/kernels/start_line.py"
+HARNESS = "start of the threads"  # what waits there is no part of an operation
 
 
 @dataclass
@@ -55,7 +57,7 @@ def calls_of(
     found = [
         _called(name, chosen, least if least is not chosen else None, operations, log.call_cost_s, places)
         for places in [_Places(code_map, origins, module)]
-        for name in dict.fromkeys(call.name for call in chosen.calls)
+        for name in dict.fromkeys(call.name for call in chosen.calls if places.of(call) != HARNESS)
     ]
     return sorted(found, key=lambda each: (-each.per_operation, -each.calls, each.name))
 
@@ -63,7 +65,7 @@ def calls_of(
 def _called(
     name: str, phase: Phase, least: Phase | None, operations: Mapping[str, float], cost_s: float, places: _Places
 ) -> Called:
-    calls = [call for call in phase.calls if call.name == name]
+    calls = [call for call in phase.calls if call.name == name and places.of(call) != HARNESS]
     own = operations.get(phase.name, 0.0)
     took_s = median([call.took_s for call in calls])
     called = Called(name, 0.0, len(calls), max(0.0, took_s - cost_s) * 1e9, sum(bool(call.error) for call in calls))
@@ -74,7 +76,7 @@ def _called(
         else:
             called.by_other[place] = called.by_other.get(place, 0) + 1
     if least is not None and own > operations[least.name]:
-        before = sum(call.name == name for call in least.calls)
+        before = sum(call.name == name and places.of(call) != HARNESS for call in least.calls)
         called.per_operation = max(0.0, (len(calls) - before) / (own - operations[least.name]))
     elif own:
         known = any(call.frames for call in phase.calls)
@@ -87,14 +89,14 @@ class _Places:
 
     def __init__(self, code_map: CodeMap | None, origins: Sequence[Origin], module: str):
         self._map, self._origins, self._module = code_map, origins, module
-        self._known: dict[int, Line | None] = {}
+        self._known: dict[int, Line | str | None] = {}
 
     def of(self, call: Call) -> Line | str:
         """Return the line of compiled code, or the library, that is the first outside of the C library."""
         for text, address in call.frames:
-            line = self._line(address) if address else None
-            if line is not None:
-                return line
+            place = self._place(address) if address else None
+            if place is not None:
+                return place
             library = text.partition("(")[0].rpartition("/")[2]
             if library.startswith(("python", "libpython")):
                 return INTERPRETER
@@ -102,12 +104,12 @@ class _Places:
                 return library
         return "unknown" if call.frames else "not unwound"
 
-    def _line(self, address: int) -> Line | None:
+    def _place(self, address: int) -> Line | str | None:
         if address not in self._known:
             self._known[address] = self._find(address)
         return self._known[address]
 
-    def _find(self, address: int) -> Line | None:
+    def _find(self, address: int) -> Line | str | None:
         place = None if self._map is None else self._map.lookup(address - 1)  # a return address: the call is before it
         if place is None:
             return None
@@ -117,6 +119,8 @@ class _Places:
                 line = next((at for origin in self._origins if (at := origin.line(frame.line)) is not None), None)
                 owner = next((each.file for each in self._origins if each.line(frame.line) is not None), "")
                 return Line(frame.function, owner, line) if line is not None else None
+            if frame.file.endswith(_START):
+                return HARNESS
             if _MACHINE not in frame.file or frame is frames[-1]:  # locks and sleeps are somebody's: their caller's
                 return Line(frame.function, frame.file, frame.line)
         return Line(short_name(place.function), "", 0)
@@ -141,7 +145,7 @@ def run_figures(sizes: Sequence[Mapping[str, float]]) -> dict[str, float]:
     found = {f"{name}_per_operation": each(name) for name in names}
     cpu_ns = largest["user_ns"] + largest["system_ns"]
     return found | {
-        "ns_per_operation": each("elapsed_ns"),
+        "ns_per_operation": each("elapsed_ns") or largest["elapsed_ns"] / runs / largest["operations"],
         "system_share": largest["system_ns"] / cpu_ns if cpu_ns else 0.0,
         "run_queue_share": min(1.0, largest["run_queue_ns"] / largest["elapsed_ns"]) if largest["elapsed_ns"] else 0.0,
         "migrations": sum(size["migrations"] for size in sizes),

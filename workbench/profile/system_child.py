@@ -199,17 +199,24 @@ def _grown(least: int, most: int) -> list[int]:
 
 
 def _climb(work: Work, seconds: float, around: Callable[[int], Any]) -> dict[int, float]:
-    """Run once in each size, as far as the time allows (the first one always); return what each took in s."""
+    """Run once in each size, as far as the time allows (the first one always); return what each took in s.
+
+    What a run takes whatever its size, as the start of its threads, is not multiplied: the next size is foreseen from
+    the step before.
+    """
     took: dict[int, float] = {}
     deadline = time.monotonic() + seconds
+    step = 0.0
     for size in work.sizes:
-        if took and list(took.values())[-1] * GROWTH > deadline - time.monotonic():
+        last = list(took.values())[-1] if took else 0.0
+        if took and 2 * last + GROWTH * step > deadline - time.monotonic():
             break
         work.prepare(size)
         with around(size):
             began = time.perf_counter()
             work.run(size)
             took[size] = time.perf_counter() - began
+        step = max(0.0, took[size] - last) if last else 0.0
     return took
 
 
