@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 @click.option("--skip", metavar="A,B", default="", help="No job with one of these tags.")
 @click.option("--dry-run", is_flag=True, help="Say what would run and how long it will take, and do nothing.")
 @click.option("--engine", metavar="NAME", help="What runs the jobs, instead of the plan's choice. [local]")
-@click.option("--address", metavar="URL", help="Of a scheduler, for an engine of many machines.")
+@click.option(
+    "--address", "--scheduler", "address", metavar="URL", help="Of a scheduler, for an engine of many machines."
+)
 @click.option("--at-once", type=click.IntRange(1, 256), help="Jobs that time nothing, at the same time on one host.")
 @click.option("--outside", is_flag=True, help="Let the plan name notebooks anywhere on this machine.")
 @click.option("--store", help="Where results are kept: an SQLite file or a database URL. [data folder]")
