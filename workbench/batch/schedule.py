@@ -141,7 +141,7 @@ def github(nightly: Nightly, plan: str, keep_days: int = 90) -> str:
         "    steps:\n"
         "      - uses: actions/checkout@v4\n"
         "      - run: python -m pip install kernel-workbench\n"
-        '      - run: workbench batch "$PLAN"\n'
+        '      - run: workbench batch -- "$PLAN"\n'
         "      - if: always()\n"
         '        run: cat reports/out/*/summary.md >> "$GITHUB_STEP_SUMMARY" || true\n'
         "      - if: always()\n"
