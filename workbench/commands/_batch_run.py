@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 _INDEX_SHARE = 0.05  # of a batch's time may go into bringing its index up to date
 
 
-def run(asked: Asked, folder: Path, store: str | None, as_json: bool) -> int:
-    """Run the chosen jobs into `folder`, print what came of them, and return the exit code."""
+def run(asked: Asked, folder: Path, store: str | None, as_json: bool, shared_assets: bool = False) -> int:
+    """Run the chosen jobs into `folder`, print what came of them, and return the exit code.
+
+    With `shared_assets` the reports share one copy of plotly.js.
+    """
     from workbench.batch.engines import open_engine
     from workbench.batch.folder import locked, read_batch
     from workbench.batch.summary import summarize, write_summary
@@ -36,7 +39,12 @@ def run(asked: Asked, folder: Path, store: str | None, as_json: bool) -> int:
         estimated = _estimated(asked, folder)
         batch = asked.described(earlier, sum(estimated.values()) if len(estimated) == len(jobs) else None)
         keeper = Keeper(batch, folder, opened, _batch_progress.choose(len(jobs)))
+        if shared_assets:
+            from workbench.report.assets import share_assets
+
+            share_assets(folder, folder.parent)
         ran = keeper.run(engine, asked, jobs)
+        keeper.finish()
         summary = summarize(keeper.batch, folder, ran, keeper.troubles, estimated)
         write_summary(folder, summary)
     for sentence in (*keeper.troubles, *(f"budget missed: {each}" for each in summary.budgets_missed)):
@@ -114,6 +122,13 @@ class Keeper:
         if time.monotonic() >= self._index_due_s or state.status != "finished":
             self._index()
         self._progress.ended(place, job, folder, state, again=again)
+
+    def finish(self) -> None:
+        """Compare the batch with the night before of its plan, and add it to the site over all nights."""
+        from workbench.report.site import finish_batch
+
+        budgets = self.batch.rules.chosen_budgets()
+        self._try(lambda: finish_batch(self._folder, budgets), "the site of all nights was not brought up to date")
 
     def _index(self) -> None:
         """Write the index, and say when it is due again: it costs more with every job."""

@@ -17,6 +17,7 @@ from workbench.errors import Exit, InputError, worst
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the report. [reports/out/by-hand/NAME-TIME]")
 @click.option("--limit", "limit_s", type=click.FloatRange(min=1), default=3600.0, show_default=True, help="Seconds.")
+@click.option("--shared-assets", is_flag=True, help="Keep plotly.js in `assets` beside the folder, not in the report.")
 @click.option("--store", help="Where results are kept: an SQLite file or a database URL. [data folder]")
 @click.option("--list", "list_only", is_flag=True, help="List the notebook's parameters and do nothing.")
 def command(
@@ -24,6 +25,7 @@ def command(
     given: tuple[tuple[str, str], ...],
     out: Path | None,
     limit_s: float,
+    shared_assets: bool,
     store: str | None,
     list_only: bool,
 ) -> int:
@@ -49,6 +51,10 @@ def command(
     check_parameters(declared, values, path.name)  # before anything is written or started
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H%M%SZ")
     folder = (out or Path("reports/out/by-hand") / f"{path.stem}-{now}").absolute()
+    if shared_assets:
+        from workbench.report.assets import share_assets
+
+        share_assets(folder.parent)
     return _run(path, name, values, limit_s, store, folder)
 
 
