@@ -17,8 +17,9 @@ from workbench import figures
 from workbench.errors import InputError
 from workbench.files import write_text
 from workbench.gate.baseline import compare_with_baseline
-from workbench.gate.budgets import BudgetOutcome, judge_budgets, read_budgets
+from workbench.gate.budgets import BudgetOutcome, judge_budgets
 from workbench.gate.outcome import Outcome, write_outcome
+from workbench.gate.rules import read_rules
 from workbench.measure.driver import Request
 from workbench.measure.open_loop_job import check_arrivals
 from workbench.record import Comparison, Run
@@ -134,14 +135,17 @@ def find_baseline(name: str, run: Run) -> Run | None:
 def compare_runs(run: Run, baseline: Run | None, name: str, statistics: Sequence[str]) -> list[Comparison]:
     """Compare `run` with the baseline called `name`; nothing to compare in a first run.
 
-    Raises InputError when the two answer different questions, as on other input.
+    The margins are those of the plan that the notebook runs in, else the policy's. Raises InputError when the two
+    answer different questions, as on other input.
     """
-    return [] if baseline is None else compare_with_baseline(run, baseline, name, statistics)
+    if baseline is None:
+        return []
+    return compare_with_baseline(run, baseline, name, statistics, read_rules(job_folder()).chosen_margins())
 
 
 def judged_budgets(run: Run) -> list[BudgetOutcome]:
-    """Return the budgets that cover what was measured."""
-    return judge_budgets(read_budgets(), run.results)
+    """Return the budgets that cover what was measured: those of the plan that the notebook runs in, else the shipped."""
+    return judge_budgets(read_rules(job_folder()).chosen_budgets(), run.results)
 
 
 def regression_figure(compared: Sequence[Comparison], baseline: Run | None) -> go.Figure:
