@@ -144,7 +144,7 @@ def compare_runs(run: Run, baseline: Run | None, name: str, statistics: Sequence
 
 
 def judged_budgets(run: Run) -> list[BudgetOutcome]:
-    """Return the budgets that cover what was measured: those of the plan that the notebook runs in, else the shipped."""
+    """Return the budgets that cover what was measured: those of the job's plan, else the shipped ones."""
     return judge_budgets(read_rules(job_folder()).chosen_budgets(), run.results)
 
 
