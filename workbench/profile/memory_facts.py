@@ -1,0 +1,100 @@
+"""What a memory profile knows beside its lines: totals, memory over time, faults. Typed, so that it can be kept."""
+
+from __future__ import annotations
+
+import itertools
+
+from pydantic import Field
+
+from workbench import record
+from workbench.stats.median import median
+
+GROWTH_FLOOR_BYTES = 256 * 1024  # below this, what an allocator keeps for later passes for growth
+OFTEN = 0.01  # allocations an operation from which a line counts as one of the hot path
+
+
+class Phase(record.Frozen):
+    """A part of a process's life, in seconds since it was started, and the page faults in it."""
+
+    name: str
+    began_s: float
+    ended_s: float
+    minor_faults: int
+    major_faults: int
+
+
+class Watched(record.Frozen):
+    """The process without any profiler in it, its memory sampled from outside."""
+
+    calls: int
+    duration_s: float
+    before_rss_bytes: int
+    peak_rss_bytes: int
+    after_rss_bytes: int
+    nrt_allocations_per_call: int | None = None  # as Numba counts them; None for what it did not compile
+    stopped_early: bool = False  # it took so much memory that no further calls were made
+    rss_by_calls: list[tuple[int, int]] = Field(default_factory=list, description="calls done, bytes")
+    rss_over_time: list[tuple[float, int]] = Field(default_factory=list, description="s since the start, bytes")
+    phases: list[Phase] = Field(default_factory=list)
+    sample_interval_ms: float = 0.0
+    sample_cost_us: float = 0.0
+    sampler_core_share: float = 0.0
+
+    @property
+    def growth_bytes(self) -> int:
+        """Return by how much RSS grew over the calls; 0 where it did not climb in each quarter of them."""
+        rows = self.rss_by_calls
+        if len(rows) < 8:
+            return 0
+        size = len(rows) // 4
+        quarters = [median([float(rss) for _, rss in rows[part * size : (part + 1) * size]]) for part in range(4)]
+        climbs = all(later > earlier for earlier, later in itertools.pairwise(quarters))
+        grown = rows[-1][1] - rows[0][1]
+        return grown if climbs and grown >= GROWTH_FLOOR_BYTES else 0
+
+    @property
+    def growth_bytes_per_call(self) -> float:
+        """Return the growth of one call."""
+        calls = self.rss_by_calls[-1][0] - self.rss_by_calls[0][0] if self.rss_by_calls else 0
+        return self.growth_bytes / calls if calls else 0.0
+
+
+class Tracked(record.Frozen):
+    """The counted calls, each allocation of which memray recorded."""
+
+    calls: int
+    operations_per_call: int
+    allocations: int
+    allocated_bytes: int
+    temporary: int
+    leaked: int
+    leaked_bytes: int
+    peak_bytes: int  # of what was allocated in the counted calls
+    call_s: float  # while recording
+    plain_call_s: float  # without
+    events_left_out: int = 0  # the workload was cut, for a file of a size that can be read
+
+    @property
+    def operations(self) -> int:
+        """Return how many operations were counted."""
+        return self.calls * self.operations_per_call
+
+    @property
+    def slowdown(self) -> float:
+        """Return what recording costs: the time of a call over that without."""
+        return self.call_s / self.plain_call_s if self.plain_call_s else 1.0
+
+
+class MemoryFacts(record.Frozen):
+    """Both processes of one subject, and the files that tools of others wrote."""
+
+    title: str
+    is_variant: bool
+    watched: Watched
+    tracked: Tracked
+    native_heap: str = ""  # which tool looked at the whole process, and what it found; or why none did
+
+    @property
+    def unit(self) -> str:
+        """Return what is counted: an operation of a kernel, or a call of a function."""
+        return "operation" if self.is_variant else "call"
