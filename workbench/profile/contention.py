@@ -38,11 +38,12 @@ class ContentionProfile(MeasuredProfile):
 
     def judge(self) -> None:
         """Work the findings out from what was measured, anew."""
-        comparisons = {self._threads(run): run.comparisons for run in self.runs}
+        comparisons = {self.threads_of(run): run.comparisons for run in self.runs}
         self.findings = judge(self.measured, comparisons, self.details)
 
     @staticmethod
-    def _threads(run: record.Run) -> int:
+    def threads_of(run: record.Run) -> int:
+        """Return with how many threads `run` was measured."""
         return next((int(parameters.get("threads", 1)) for parameters in run.parameters.values()), 1)
 
     def __str__(self) -> str:
@@ -182,7 +183,7 @@ def _add_waits(profile: ContentionProfile, here: dict[str, float], found: Found,
         profile.notes = list(dict.fromkeys(profile.notes))
         return
     operations = {str(int(row["size"])): row["operations"] for row in found.told.get("traced", ())}
-    called = calls_of(found.log, operations, found.code_map)
+    called = calls_of(found.log, operations, found.code_map, threads=level)
     here["futex_calls_per_operation"] = sum(each.per_operation for each in called if each.name == "futex")
     here["sleeping_calls_per_operation"] = sum(each.per_operation for each in called if _SLEEPS.search(each.name))
     for each in called:

@@ -128,7 +128,7 @@ def built(title: str, found: Found, module: Module, written: str = "") -> Measur
     operations = {str(int(row["size"])): row["operations"] for row in told.get("traced", ())}
     called: list[Called] = []
     if found.log is not None:
-        called = calls_of(found.log, operations, found.code_map, module.origins, written)
+        called = calls_of(found.log, operations, found.code_map, module.origins, written, int(told["threads"]))
         _add_calls(profile, called, run)
         _say_cost(profile, found, run)
     _say_missing(profile, found)

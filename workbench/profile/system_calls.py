@@ -43,11 +43,13 @@ def calls_of(
     code_map: CodeMap | None,
     origins: Sequence[Origin] = (),
     module: str = "",
+    threads: int = 1,
 ) -> list[Called]:
     """Return what was called, most often first. `operations` are those of each phase, by its name.
 
     Where two sizes were traced whole, what is left between them is the operations' own; else, and where only compiled
-    code is looked at, calls are divided by operations. A phase that was broken off gives a lower bound.
+    code is looked at, calls are divided by operations. A phase that was broken off gives a lower bound. With several
+    `threads` and neither, what belongs to an operation cannot be told, and is 0.
     """
     whole = [phase for phase in log.phases if phase.ended_s is not None and operations.get(phase.name)]
     chosen = max(whole or log.phases, key=lambda phase: operations.get(phase.name, 0.0), default=None)
@@ -55,7 +57,7 @@ def calls_of(
         return []
     least = min(whole, key=lambda phase: operations[phase.name], default=None)
     found = [
-        _called(name, chosen, least if least is not chosen else None, operations, log.call_cost_s, places)
+        _called(name, chosen, least if least is not chosen else None, operations, log.call_cost_s, places, threads)
         for places in [_Places(code_map, origins, module)]
         for name in dict.fromkeys(call.name for call in chosen.calls if places.of(call) != HARNESS)
     ]
@@ -63,7 +65,13 @@ def calls_of(
 
 
 def _called(
-    name: str, phase: Phase, least: Phase | None, operations: Mapping[str, float], cost_s: float, places: _Places
+    name: str,
+    phase: Phase,
+    least: Phase | None,
+    operations: Mapping[str, float],
+    cost_s: float,
+    places: _Places,
+    threads: int,
 ) -> Called:
     calls = [call for call in phase.calls if call.name == name and places.of(call) != HARNESS]
     own = operations.get(phase.name, 0.0)
@@ -80,7 +88,7 @@ def _called(
         called.per_operation = max(0.0, (len(calls) - before) / (own - operations[least.name]))
     elif own:
         known = any(call.frames for call in phase.calls)
-        called.per_operation = (called.by_compiled_code if known else len(calls)) / own
+        called.per_operation = (called.by_compiled_code if known else len(calls) if threads == 1 else 0) / own
     return called
 
 

@@ -115,7 +115,7 @@ def _variant_work(job: dict[str, Any], folder: Path) -> Work:
 
     kernel = kernels.get(job["kernel"])
     variant = kernel.variant(job["variant"])
-    shipped = variant.replay_from
+    shipped: Any = variant.replay_from
     events = np.load(folder / "events.npy", mmap_mode="r", allow_pickle=False)
     instance = variant.build(**job["parameters"])
     sizes = _grown(min(LEAST_EVENTS, len(events)), len(events))
@@ -129,10 +129,11 @@ def _variant_work(job: dict[str, Any], folder: Path) -> Work:
     sizes = sorted(seen.values())
     shares = kernel.shares(*inputs[sizes[0]], instance.parameters)
     first = shares[0]
-    variant.replay_from = callgrind_child._build(shipped, (instance.state, first[0], first[1], 0, None))
+    lined = callgrind_child._build(shipped, (instance.state, first[0], first[1], 0, None))
+    variant.replay_from = lined
 
     def badge() -> dict[str, str]:
-        signature = variant.replay_from.signatures[0]
+        signature = lined.signatures[0]
         shipped.compile(signature)
         return {variant.full_name: prove(shipped, signature).badge}
 
@@ -224,7 +225,9 @@ def _plain(work: Work, sizes: list[int], seconds: float, cores: list[int]) -> tu
     """Run the smallest and the largest size in turns for `seconds`; the other core is watched where it is free."""
     sums: dict[int, dict[str, float]] = {size: {} for size in sizes}
     free = [core for core in cores[:-1] if work.threads == 1]
-    beside = watching(free[0], f"the measured thread on core {cores[-1]}") if free else contextlib.nullcontext([])
+    beside: Any = contextlib.nullcontext([])
+    if free:
+        beside = watching(free[0], f"the measured thread on core {cores[-1]}")
     steal_before, began_s = steal_s(cores[-1]), time.monotonic()
     with beside as watched, _no_collection():
         while not sums[sizes[-1]] or time.monotonic() - began_s < seconds:
