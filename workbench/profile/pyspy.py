@@ -68,7 +68,8 @@ def profile_pyspy(
     with Child(job) as child:
         raw = child.folder / "py-spy.raw.txt"
         alone = [child.run(ALONE_PART * seconds)]
-        watcher = Watcher(_command(raw, child.pid, rate_per_s), child.folder / "py-spy.log", "Sampling process")
+        command = _command(raw, child.pid, rate_per_s)
+        watcher = Watcher(command, child.folder / "py-spy.log", lambda spy: "Sampling process" in spy.told())
         with watcher:
             watched = child.run(seconds)
         alone.append(child.run(ALONE_PART * seconds))

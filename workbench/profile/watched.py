@@ -126,8 +126,8 @@ def bare_command(folder: Path) -> list[str]:
 class Watcher:
     """A program that watches the child by its process id; use it as a context around `Child.run`."""
 
-    def __init__(self, command: Sequence[str], log: Path, begun: str):
-        """`begun` is what the program writes when it has begun to watch; ended by SIGINT it writes its file."""
+    def __init__(self, command: Sequence[str], log: Path, begun: Callable[[Watcher], bool]):
+        """`begun` tells that the program has begun to watch; ended by SIGINT it writes its file."""
         self.command, self._log, self._begun = list(command), log, begun
         self.name = Path(command[0]).name
         self.cpu_s = 0.0  # what it used in all, once it has ended
@@ -138,7 +138,7 @@ class Watcher:
                 self.command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
             )
         end_s = time.monotonic() + PATIENCE_S
-        while self._begun not in self.told():
+        while not self._begun(self):
             if self._process.poll() is not None:
                 raise WorkbenchError(f"{self.name} cannot watch a process here ({last_words(self._log)})")
             if time.monotonic() > end_s:
@@ -174,9 +174,13 @@ class Watcher:
 
 
 def last_words(log: Path) -> str:
-    """Return the last line that a program wrote, to be told inside a sentence."""
+    """Return what a program said when it failed, to be told inside a sentence: after ``Error:``, else its last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it wrote nothing"
+    for place, line in enumerate(lines):
+        if line.startswith("Error:"):
+            told = line.removeprefix("Error:").strip() or (lines[place + 1] if place + 1 < len(lines) else line)
+            return told.rstrip(".")
+    return lines[-1].rstrip(".") if lines else "it wrote nothing"
 
 
 def state_overhead(
