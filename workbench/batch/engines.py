@@ -29,7 +29,7 @@ from workbench.batch.job import Failure, Job, State
 from workbench.errors import InputError
 
 Render = Callable[[Path, State], None]
-ENGINES = {"local": "workbench.batch.local"}
+ENGINES = {"local": "workbench.batch.local", "dask": "workbench.batch.dask_engine"}
 
 
 class EngineChoice(BaseModel):
