@@ -11,7 +11,7 @@ import kernels
 from workbench.batch.folder import batch_name, check_name, jobs_of, locked, merged_jobs
 from workbench.batch.job import Job, job_key
 from workbench.batch.parameters import check_parameters, declared_parameters, read_notebook
-from workbench.batch.plan import find_notebook, find_plan, read_plan
+from workbench.batch.plan import NOT_PLANS, find_notebook, find_plan, read_plan
 from workbench.errors import InputError
 from workbench.files import shipped
 from workbench.measure.job import read_setting
@@ -42,7 +42,7 @@ def test_a_grid_multiplies(tmp_path):
     assert values[1] == {"seconds": 2.0, "kernel": "a", "n": 2}
 
 
-PLANS = sorted(path.stem for path in shipped("reports").glob("*.toml") if path.stem != "budgets")
+PLANS = sorted(path.stem for path in shipped("reports").glob("*.toml") if path.stem not in NOT_PLANS)
 
 
 @pytest.mark.parametrize("name", PLANS)

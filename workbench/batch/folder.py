@@ -160,6 +160,12 @@ def merged_jobs(earlier: Batch | None, hardware_key: str, planned: Sequence[Job]
     return [*others, *own]
 
 
+def sweep(folder: Path) -> None:
+    """Take away what a killed batch was writing: no file took that place. The caller holds the folder's lock."""
+    for left in folder.glob(".*.writing"):
+        left.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def locked(folder: Path, patience_s: float = 0.0) -> Iterator[int]:
     """Hold the folder of a batch or a job; yield the lock's handle, which a child may inherit to hold it too.

@@ -48,7 +48,7 @@ from workbench.gate.rules import Rules
 Values = dict[str, Any]  # parameters as JSON values, by name
 MOST_JOBS = 100_000
 LONGEST_NAME = 1_000  # characters of a notebook's name or path
-NOT_PLANS = ("budgets",)  # shipped files of reports/ that are TOML and no plans
+NOT_PLANS = ("budgets", "criteria")  # shipped files of reports/ that are TOML and no plans
 
 
 class Limits(BaseModel):

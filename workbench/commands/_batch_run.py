@@ -28,11 +28,12 @@ def run(asked: Asked, folder: Path, store: str | None, as_json: bool, shared_ass
     With `shared_assets` the reports share one copy of plotly.js.
     """
     from workbench.batch.engines import open_engine
-    from workbench.batch.folder import locked, read_batch
+    from workbench.batch.folder import locked, read_batch, sweep
     from workbench.batch.summary import summarize, write_summary
 
     engine = open_engine(asked.engine)
     with locked(folder):
+        sweep(folder)
         opened, address = _open(store)
         jobs = [job.model_copy(update={"store": address}) for job in asked.chosen]
         earlier = read_batch(folder)

@@ -71,8 +71,10 @@ def _remove(out: Path, found: list[Fate]) -> tuple[list[Fate], list[str]]:
     """Delete what may go; return what is gone, and what went wrong."""
     from workbench.batch import retention
     from workbench.errors import WorkbenchError
+    from workbench.report.site import rebuild
 
-    gone, troubles = [], []
+    gone: list[Fate] = []
+    troubles: list[str] = []
     retention.remove_rests(out)
     for fate in found:
         if fate.reason:
@@ -82,6 +84,11 @@ def _remove(out: Path, found: list[Fate]) -> tuple[list[Fate], list[str]]:
                 gone.append(fate)
             else:
                 troubles.append(f"{fate.batch.folder} has begun to run meanwhile and stays")
+        except WorkbenchError as error:
+            troubles.append(str(error))
+    if gone and (out / "index.html").is_file():  # the nights' figures stay on it, their links go
+        try:
+            rebuild(out.absolute())
         except WorkbenchError as error:
             troubles.append(str(error))
     return gone, troubles
