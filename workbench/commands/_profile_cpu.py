@@ -1,4 +1,4 @@
-"""Time by source line, sampled in the process: no root, no debugger, the machine code that ships."""
+"""Time by source line, sampled in the process or by py-spy, scalene or perf in a child process."""
 
 from __future__ import annotations
 
@@ -13,16 +13,30 @@ from workbench.commands._profiling import deliver, profile_options, workload_opt
 @click.command("cpu")
 @profile_options
 @click.option("--seconds", default=5.0, show_default=True, help="How long to run it.")
-@click.option("--rate", default=1000.0, show_default=True, help="Samples a second and thread.")
-@click.option("--clock", type=click.Choice(("wall", "cpu")), default="wall", show_default=True, help="What is sampled.")
-def command(
-    variant: str, out: Path | None, as_json: bool, seconds: float, rate: float, clock: str, **data: Any
-) -> None:
-    """Time by source line, sampled in the process: no root, no debugger, the machine code that ships."""
-    from workbench.profile import formats
-    from workbench.profile.run import profile
+@click.option("--rate", type=float, help="Samples a second and thread: 1000, of py-spy 100; scalene has its own.")
+@click.option("--clock", type=click.Choice(("wall", "cpu")), help="What the sampler samples: wall time, unless told.")
+@click.option(
+    "--with",
+    "tool",
+    type=click.Choice(("sampler", "py-spy", "scalene", "perf")),
+    default="sampler",
+    show_default=True,
+    help="The tool; all but the sampler watch a child process.",
+)
+def command(variant: str, out: Path | None, as_json: bool, seconds: float, tool: str, **options: Any) -> None:
+    """Time by source line: no root, no debugger, the machine code that ships.
 
-    if out is not None:
-        formats.begin(out)  # before anything is compiled, so that a perf that records this command learns of it
-    found = profile(variant, kind="cpu", seconds=seconds, rate_per_s=rate, clock=clock, **workload_options(**data))
-    deliver(found, out, as_json)
+    py-spy, scalene and perf watch a child process that runs the same; their own files go to --out too.
+    """
+    from workbench.errors import InputError
+    from workbench.profile.cpu_tools import profile_with
+
+    rate, clock = options.pop("rate"), options.pop("clock")
+    if rate is not None and tool == "scalene":
+        raise InputError("scalene takes its own 100 samples/s: leave --rate out")
+    if clock is not None and tool != "sampler":
+        raise InputError(f"--clock is of the sampler, not of {tool}: leave it out")
+    asked = {"rate_per_s": rate, "clock": clock}
+    given = {name: value for name, value in asked.items() if value is not None}
+    found = profile_with(tool, variant, keep=out, seconds=seconds, **given, **workload_options(**options))
+    deliver(found, out, as_json, "" if tool == "sampler" else f".{tool}")

@@ -55,7 +55,7 @@ def profile_perf(
     """
     ability = abilities.perf()
     if not ability.works:
-        raise WorkbenchError(f"{ability.reason}: {ability.fallback} is used instead")
+        raise WorkbenchError(f"{ability.reason}: use {ability.fallback} instead")
     if not 1 <= rate_per_s <= 20_000 or not 0 < seconds <= 3600:
         raise InputError("perf takes 1 .. 20000 samples/s for at most 3600 s")
     event = HARDWARE if abilities.hardware_counters().works else SOFTWARE
@@ -91,7 +91,7 @@ def _how(event: str) -> str:
 
 
 def _command(event: str, data: Path, pid: int, rate_per_s: float) -> list[str]:
-    options = ["--event", event, "--freq", f"{rate_per_s:.0f}", "--clockid", "CLOCK_MONOTONIC"]
+    options = ["--no-bpf-event", "--event", event, "--freq", f"{rate_per_s:.0f}", "--clockid", "CLOCK_MONOTONIC"]
     return [shutil.which("perf") or "perf", "record", *options, "--output", str(data), "--pid", str(pid)]
 
 

@@ -8,14 +8,13 @@ for this, never the one that asks. Source of the format: py-spy's README, "raw",
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workbench import abilities
+from workbench.abilities.ability import tool
 from workbench.codemap.lines import Frame, own_frames, short_name
 from workbench.errors import InputError, WorkbenchError
 from workbench.profile.attribute import _WRAPPERS, read_sources
@@ -61,7 +60,7 @@ def profile_pyspy(
     """
     ability = abilities.ptrace()
     if not ability.works:
-        raise WorkbenchError(f"{ability.reason}: {ability.fallback} is used instead")
+        raise WorkbenchError(f"{ability.reason}: use {ability.fallback} instead")
     if not 1 <= rate_per_s <= 1000 or not 0 < seconds <= 3600:
         raise InputError("py-spy takes 1 .. 1000 samples/s for at most 3600 s")
     job = job_of(subject, *arguments, workload=workload, **parameters)
@@ -87,7 +86,7 @@ def profile_pyspy(
 
 
 def _command(raw: Path, pid: int, rate_per_s: float) -> list[str]:
-    found = shutil.which("py-spy") or shutil.which("py-spy", path=str(Path(sys.executable).parent)) or "py-spy"
+    found = tool("py-spy") or "py-spy"
     options = ["--native", "--full-filenames", "--format", "raw", "--rate", f"{rate_per_s:.0f}"]
     return [found, "record", *options, "--output", str(raw), "--pid", str(pid)]
 

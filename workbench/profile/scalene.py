@@ -7,13 +7,13 @@ are put in place of that line, and the profile says so. Source of the format: th
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from workbench import abilities
 from workbench.codemap.build import is_compiled_function
 from workbench.codemap.lines import Frame
 from workbench.errors import InputError, WorkbenchError
@@ -58,13 +58,6 @@ class LineTime(NamedTuple):
         return self.python_ms + self.native_ms + self.system_ms
 
 
-def missing() -> str | None:
-    """Return why scalene cannot run here, as one sentence with the fallback; None when it can."""
-    if importlib.util.find_spec("scalene") is None:
-        return "scalene is not installed (pip install scalene): the line sampler is used instead"
-    return None
-
-
 def profile_scalene(
     subject: Any,
     *arguments: Any,
@@ -81,9 +74,9 @@ def profile_scalene(
     compiled time; where it is not given the target is sampled now, in this process. `keep` is a folder for scalene's
     own file. Raises InputError for what cannot be watched, WorkbenchError when scalene is absent or fails.
     """
-    reason = missing()
-    if reason:
-        raise WorkbenchError(reason)
+    ability = abilities.scalene()
+    if not ability.works:
+        raise WorkbenchError(f"{ability.reason}: use {ability.fallback} instead")
     if not MIN_SECONDS <= seconds <= 3600:
         raise InputError(f"scalene takes {MIN_SECONDS:g} .. 3600 s, not {seconds:g}")
     job = job_of(subject, *arguments, workload=workload, **parameters)
