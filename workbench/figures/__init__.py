@@ -8,6 +8,7 @@ from workbench.figures.ratio import comparison_ratios
 from workbench.figures.steps import LEAST, SIMULATED, simulated_counts, step_costs
 from workbench.figures.table import Table, figure_name, figure_table
 from workbench.figures.throughput import throughput_bars
+from workbench.figures.waterfall import waterfall
 
 __all__ = [
     "LEAST",
@@ -23,4 +24,5 @@ __all__ = [
     "step_costs",
     "throughput_bars",
     "value_over_nights",
+    "waterfall",
 ]

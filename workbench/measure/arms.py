@@ -20,6 +20,8 @@ class Arm:
     label: str  # stands after @ in the names of what was measured
     paths: tuple[str, ...] = ()  # folders from which its kernels are imported before any other
     selectors: tuple[str, ...] = ()  # KERNEL/VARIANT that it runs for each of the request's; empty: the request's own
+    environment: tuple[tuple[str, str], ...] = ()  # variables of its processes, beside those of this one
+    parameters: tuple[tuple[str, int | str], ...] = ()  # of the kernels, beside and before those of the request
 
     def __post_init__(self) -> None:
         if not self.label or "/" in self.label or "@" in self.label:
@@ -88,13 +90,17 @@ def _pairs(
 
 
 def differing_parameters(cells: Sequence[Cell], arms: Sequence[Arm], built: Sequence[Built]) -> list[str]:
-    """Return a note for each parameter that is not the same in all arms, as after a new default."""
+    """Return a note for each parameter that is not the same in all arms, as after a new default.
+
+    What an arm was given is meant to differ, and is not told.
+    """
     notes = []
+    meant = {name for arm in arms for name, _ in arm.parameters}
     for cell in cells:
         by_arm = [each.parameters[kernel_of(run)] for each, run in zip(built, cell.runs, strict=True)]
         for name in dict.fromkeys(name for parameters in by_arm for name in parameters):
             values = [str(parameters.get(name, "absent")) for parameters in by_arm]
-            if len(set(values)) > 1:
+            if len(set(values)) > 1 and name not in meant:
                 told = ", ".join(f"{value} in {arm.label}" for arm, value in zip(arms, values, strict=True))
                 notes.append(f"{cell.kernel}: the parameter {name} is {told}")
     return list(dict.fromkeys(notes))

@@ -43,6 +43,7 @@ class Request:
     peers: bool = False  # whether every peer of the kernels that can run here is measured as well
     shards: int = 1  # above 1, each variant is measured on so many states, one after the other and all at once
     memory: bool = False  # whether the memory of each variant is looked at as well, in a process of its own
+    notes: list[str] = field(default_factory=list)  # what is known already; the report tells it too
 
     def __post_init__(self) -> None:
         if not self.selectors:
@@ -82,6 +83,7 @@ class Task:
     fields: dict[str, Any]  # of a workbench.measure.job.Errand
     front: tuple[str, ...] | None = None  # None: it starts as every process of a measurement does
     speaker: str = ""  # the arm for which it works
+    environment: tuple[tuple[str, str], ...] = ()  # that arm's variables
 
 
 class Measurement:
@@ -134,7 +136,7 @@ class Measurement:
                 child = self._crew.start("replicate", self._title(index), folder)
             outcomes.append(self._one_replicate(child, index, folder, outcomes[0].shares if outcomes else {}))
         memory = self._memory(outcomes[0], folder) if request.memory else {}
-        notes = list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes))
+        notes = list(dict.fromkeys([*request.notes, *(note for outcome in outcomes for note in outcome.notes)]))
         notes += [
             f"{name} had other machine code in some replicates: if its source changed meanwhile, measure again"
             for name in changed_code([outcome.replicate.code_hash for outcome in outcomes])
@@ -253,7 +255,7 @@ class Measurement:
             probe = " with a probe" if errand.instrumented else ""
             where = f" of {task.speaker}" if task.speaker else ""
             title = f"{module} {len(tasks) - len(waiting)} of {len(tasks)}: {task.name}{where}{probe}"
-            child = self._crew.start(module, title, folder, task.front, task.speaker)
+            child = self._crew.start(module, title, folder, task.front, task.speaker, dict(task.environment))
             given[child] = task
             running.append(child)
             child.send(errand.model_dump_json())

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from workbench.errors import Exit, InputError
+from workbench.measure import switches
 from workbench.measure.child import Driver, serve
 
 
@@ -21,6 +22,7 @@ def main() -> None:
     name, *folders = sys.argv[1:]
     sys.path[:0] = folders
     try:
+        switches.apply()
         work = importlib.import_module(f"workbench.measure.{name}").work
         codemap = importlib.import_module("workbench.codemap")
     except Exception as error:

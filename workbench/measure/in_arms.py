@@ -29,9 +29,13 @@ class InArms(Measurement):
 
         children = []
         for arm in self._arms:
-            children.append(self._crew.start(module, f"{title}, {arm.label}", folder, arm.paths, arm.label))
+            name = f"{title}, {arm.label}"
+            children.append(self._crew.start(module, name, folder, arm.paths, arm.label, dict(arm.environment)))
         for arm, child in zip(self._arms, children, strict=True):
-            setting = self._request.setting(selectors=list(arm.selectors or self._request.selectors))
+            setting = self._request.setting(
+                selectors=list(arm.selectors or self._request.selectors),
+                parameters={**self._request.parameters, **dict(arm.parameters)},
+            )
             child.send(TurnsJob(**setting, front=list(arm.paths)).model_dump_json())
         return children
 

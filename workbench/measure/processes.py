@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,19 @@ _LAST_LINES = 6
 class Child:
     """A fresh process that runs `module` of this package: JSON objects go in and come out, one a line."""
 
-    def __init__(self, module: str, title: str, errors: Path, front: Sequence[str] | None = None, speaker: str = ""):
+    def __init__(
+        self,
+        module: str,
+        title: str,
+        errors: Path,
+        front: Sequence[str] | None = None,
+        speaker: str = "",
+        environment: Mapping[str, str] | None = None,
+    ):
         """Start the process; what it writes to standard error goes to the file `errors`.
 
         With `front`, it imports kernels from these folders before any other: see `workbench.measure.fronted`. What it
-        reports as an error begins with `speaker`.
+        reports as an error begins with `speaker`. `environment` is added to the variables of this process.
         """
         root = str(Path(__file__).resolve().parent.parent.parent)
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
@@ -42,7 +50,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": path, **(environment or {})},
                 start_new_session=True,  # Ctrl-C reaches the driver alone, which then kills the whole group
             )
         assert self._process.stdout is not None
@@ -132,11 +140,17 @@ class Crew:
             child.kill()
 
     def start(
-        self, module: str, title: str, folder: Path, front: Sequence[str] | None = None, speaker: str = ""
+        self,
+        module: str,
+        title: str,
+        folder: Path,
+        front: Sequence[str] | None = None,
+        speaker: str = "",
+        environment: Mapping[str, str] | None = None,
     ) -> Child:
         """Start a process that runs `module`; it imports, then waits for its job. Its errors go into `folder`."""
         self._started += 1
-        child = Child(module, title, folder / f"errors-{self._started}.txt", front, speaker)
+        child = Child(module, title, folder / f"errors-{self._started}.txt", front, speaker, environment)
         self._children.append(child)
         if self.is_cancelled:  # while it was being started
             child.kill()

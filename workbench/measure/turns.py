@@ -49,6 +49,8 @@ def measure_in_turns(
 class Turns(InArms):
     """One comparison in turns under way. `run` blocks; `cancel` may be called from another thread."""
 
+    _child = "turns_child"  # the module that an arm's process runs
+
     def __init__(
         self,
         request: Request,
@@ -68,14 +70,14 @@ class Turns(InArms):
         self._other_load: list[float | None] = []  # of each replicate
 
     def _measure(self, folder: Path) -> Report:
-        children = self._start("turns_child", self._title(0), folder)
+        children = self._start(self._child, self._title(0), folder)
         from workbench.measure.machine import fingerprint
 
         machine = fingerprint(self._source_folder())
         outcomes = []
         for index in range(self._request.replicates):
             if index:
-                children = self._start("turns_child", self._title(index), folder)
+                children = self._start(self._child, self._title(index), folder)
             outcomes.append(self._one_round(children, index, folder))
         notes = list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes))
         notes += [
@@ -151,11 +153,12 @@ class Turns(InArms):
 
         With one core or one build, a process more would gain nothing: the arm compiles it itself.
         """
-        tasks: dict[tuple[tuple[str, ...], str, bool], Task] = {}
+        tasks: dict[Any, Task] = {}
         for arm, each in zip(self._arms, built, strict=True):
             for name, instrumented in each.missing:  # two arms of the same code share what is compiled
                 fields = {"parameters": each.parameters[kernel_of(name)], "instrumented": instrumented}
-                tasks.setdefault((arm.paths, name, instrumented), Task(name, fields, arm.paths, arm.label))
+                task = Task(name, fields, arm.paths, arm.label, arm.environment)
+                tasks.setdefault((arm.paths, name, instrumented, arm.environment, arm.parameters), task)
         if min(len(os.sched_getaffinity(0)), len(tasks)) < 2:
             return [[] for _ in built]
         took = self._errands("compiling", list(tasks.values()), folder, done=0.0)

@@ -24,11 +24,11 @@ from workbench.measure.replicate import describe, hash_of, pin, warm_up_all
 from workbench.measure.turns_job import Built, Calibrated, Closing, Ready, Tried, TurnsJob
 
 
-def work(text: str, driver: Driver) -> None:
-    """Prepare, then answer each question (``{"do": NAME, ...}``: a method of `Party`) until the last."""
+def work(text: str, driver: Driver, kind: type[Party] | None = None) -> None:
+    """Prepare, then answer each question (``{"do": NAME, ...}``: a method of `Party`, or of a `kind` of it)."""
     job = TurnsJob.model_validate_json(text)
     driver.tell(doing="prepare")
-    party = Party(job, driver)
+    party = (kind or Party)(job, driver)
     driver.tell(answer=party.ready())
     name = ""
     while name != "close":
