@@ -12,12 +12,13 @@ from workbench.errors import Exit
 
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def command(as_json: bool) -> Exit:
+@click.option("--try", "thoroughly", is_flag=True, help="Also start what takes seconds: a Jupyter kernel, a browser, …")
+def command(as_json: bool, thoroughly: bool) -> Exit:
     """Say what can be measured on this machine, what cannot, why, and the fallback.
 
     Nothing here is required but the import names: whatever is absent is skipped, by name, wherever it would be used.
     """
-    found = list(abilities.examine())
+    found = list(abilities.examine(thoroughly=thoroughly))
     if as_json:
         click.echo(
             json.dumps({"schema": "workbench/doctor/1", "abilities": [each.as_dict() for each in found]}, indent=1)
