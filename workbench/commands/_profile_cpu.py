@@ -29,14 +29,19 @@ def command(variant: str, out: Path | None, as_json: bool, seconds: float, tool:
     py-spy, scalene and perf watch a child process that runs the same; their own files go to --out too.
     """
     from workbench.errors import InputError
-    from workbench.profile.cpu_tools import profile_with
+    from workbench.profile import formats
+    from workbench.profile.cpu_tools import OWN, profile_with, write_formats
 
     rate, clock = options.pop("rate"), options.pop("clock")
     if rate is not None and tool == "scalene":
         raise InputError("scalene takes its own 100 samples/s: leave --rate out")
-    if clock is not None and tool != "sampler":
+    if clock is not None and tool != OWN:
         raise InputError(f"--clock is of the sampler, not of {tool}: leave it out")
     asked = {"rate_per_s": rate, "clock": clock}
     given = {name: value for name, value in asked.items() if value is not None}
+    if out is not None and tool == OWN:
+        formats.begin(out)  # before anything is compiled, so that a perf that records this command learns of it
     found = profile_with(tool, variant, keep=out, seconds=seconds, **given, **workload_options(**options))
-    deliver(found, out, as_json, "" if tool == "sampler" else f".{tool}")
+    if out is not None and tool != OWN:
+        write_formats(found, out, tool)
+    deliver(found, out if tool == OWN else None, as_json)
