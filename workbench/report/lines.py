@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from workbench.figures.text import percent_change
 from workbench.record import ProfileRecord
@@ -116,9 +117,7 @@ def _rank(kind: str) -> int:
     return _KINDS.index(kind) if kind in _KINDS else len(_KINDS)
 
 
-def _line(row: object) -> LineView | None:
-    if not isinstance(row, dict):
-        return None
+def _line(row: Mapping[str, Any]) -> LineView | None:
     share, number = row.get("share"), row.get("line")
     function, file = str(row.get("function", "")), str(row.get("file", ""))
     if not file and not function:

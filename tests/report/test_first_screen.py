@@ -1,0 +1,121 @@
+"""The first screen of a batch: verdict, what changed, by how much, on which machine, and the line to look at."""
+
+import json
+import re
+
+import factory
+from batch_folders import KEY, a_batch, a_job, a_profile, measured
+
+from workbench.gate.outcome import Outcome
+from workbench.record import Verdict
+from workbench.report.index import write_index
+from workbench.report.job import read_job_view
+from workbench.report.lines import look_at, pointers, profile_view
+from workbench.report.view import read_batch_view
+
+
+def slower_run(variant="order_book/aligned"):
+    row = factory.comparison(f"{variant}@main", variant, 1.08, Verdict.SLOWER)
+    return factory.run(comparisons=[row], with_blocks=False)
+
+
+def header_of(page):
+    return page[page.index("<header") : page.index("</header>")]
+
+
+def test_a_change_names_the_costliest_line_of_a_profile_in_the_same_batch(tmp_path):
+    outcome = Outcome(headline="slower", verdict=Verdict.SLOWER)
+    jobs = [
+        a_job(tmp_path / "b", "regression-1", [slower_run()], outcome),
+        a_job(tmp_path / "b", "lines-1", [a_profile(kind="cache", source="a miss"), a_profile()], measured()),
+    ]
+    page = write_index(a_batch(tmp_path / "b", jobs)).read_text()
+    header = header_of(page)
+    for words in ("SLOWER", "order_book/aligned", "+8.0 %", "+6.9 % to +9.1 %", "bench-1", "AMD EPYC 9R45"):
+        assert words in header, words
+    assert "aligned.py:93" in header and "level = levels[side, place]" in header and "42 % of its cpu profile" in header
+    assert "a miss" not in header, "measured time says more than simulated misses"
+    assert f'<a href="{KEY}/lines-1/report.html">the profile</a>' in header
+
+
+def test_without_a_profile_the_timed_function_is_named(tmp_path):
+    jobs = [a_job(tmp_path / "b", "regression-1", [slower_run()], Outcome(headline="x", verdict=Verdict.SLOWER))]
+    header = header_of(write_index(a_batch(tmp_path / "b", jobs)).read_text())
+    assert re.search(r"aligned\.py:\d+", header) and "replay()" in header and "not profiled here" in header
+    assert look_at("nobody/knows", {}) is None
+
+
+def test_only_what_changed_stands_on_the_first_screen(tmp_path):
+    rows = [
+        factory.comparison("order_book/ladder@main", "order_book/ladder", 1.0, Verdict.UNCHANGED),
+        *(
+            factory.comparison(f"order_book/v{place}@main", f"order_book/v{place}", 1 + place / 100, Verdict.SLOWER)
+            for place in range(8)
+        ),
+    ]
+    run = factory.run(comparisons=rows, with_blocks=False)
+    jobs = [a_job(tmp_path / "b", "regression-1", [run], Outcome(headline="x", verdict=Verdict.SLOWER))]
+    page = write_index(a_batch(tmp_path / "b", jobs)).read_text()
+    header = header_of(page)
+    assert header.count("order_book/v") == 6 and "and 2 more" in header and "1 unchanged" in header
+    assert header.index("order_book/v7") < header.index("order_book/v6"), "the largest change stands first"
+    assert "order_book/ladder" not in header and "order_book/v0" in page
+
+
+def test_a_failed_job_is_told_on_the_first_screen_with_its_reason(tmp_path):
+    failed = {"status": "failed", "failure": {"kind": "timeout", "sentence": "cell 3 took longer than 60 s"}}
+    jobs = [a_job(tmp_path / "b", f"latency-{place}", state=failed, title="latency", n=place) for place in range(5)]
+    header = header_of(write_index(a_batch(tmp_path / "b", jobs)).read_text())
+    assert header.count("cell 3 took longer than 60 s") == 3 and "and 2 more failed" in header
+    assert f'href="{KEY}/latency-0/report.html"' in header and "n = 0" in header
+
+
+def test_what_a_job_made_is_linked_with_its_size_also_in_folders(tmp_path):
+    jobs = [a_job(tmp_path / "b", "lines-1", [a_profile()], measured())]
+    folder = tmp_path / "b" / KEY / "lines-1"
+    (folder / "book.speedscope.json").write_text("{}" * 9000)
+    (folder / "memray").mkdir()
+    (folder / "memray" / "flame graph.html").write_text("x")
+    (folder / ".attempt-1").mkdir()
+    page = write_index(a_batch(tmp_path / "b", jobs)).read_text()
+    assert f'<a href="{KEY}/lines-1/book.speedscope.json">book.speedscope.json</a> 18 KB' in page
+    assert f'href="{KEY}/lines-1/memray/flame%20graph.html"' in page and ".attempt" not in page
+    assert read_job_view(folder).artefacts()[-1] == "memray/flame graph.html"
+
+
+def test_a_job_that_profiled_shows_lines_overhead_and_notes(tmp_path):
+    a_job(tmp_path / "b", "lines-1", [a_profile(), a_profile("signals/simd", "cache")], measured("42 % in one line"))
+    page = (tmp_path / "b" / KEY / "lines-1" / "report.html").read_text()
+    header = header_of(page)
+    assert header.index("aligned.py:93") < header.index("aligned.py:94"), "the costliest line stands first"
+    assert "slowdown +3.1 %, duration 5 s" in header and "_apply: same code" in header
+    assert "signals/simd" in header and "cache profile" in header and "interpreter" not in header
+    view = read_job_view(tmp_path / "b" / KEY / "lines-1")
+    assert len(view.profiles) == 2 and view.run is None and view.machine.host == "bench-1"
+
+
+def test_rows_that_are_no_lines_take_nothing_along():
+    rows = [{"line": 3}, {"file": "a.py", "line": 3, "share": "much"}]
+    view = profile_view(a_profile(results=rows))
+    assert [line.place for line in view.lines] == ["a.py:3"] and view.lines[0].share is None
+    assert pointers([]) == {}
+
+
+def test_a_job_is_read_again_only_when_its_files_changed(tmp_path, monkeypatch):
+    jobs = [a_job(tmp_path / "b", f"latency-{place}", [factory.run(with_blocks=False)], measured()) for place in (1, 2)]
+    folder = a_batch(tmp_path / "b", jobs)
+    read_batch_view(folder)
+    reads = []
+    monkeypatch.setattr("workbench.report.view.read_job_view", lambda path: reads.append(path) or read_job_view(path))
+    read_batch_view(folder)
+    assert reads == []
+    state = folder / jobs[0] / "state.json"
+    state.write_text(json.dumps({**json.loads(state.read_text()), "duration_s": 99.5}))
+    view = read_batch_view(folder)
+    assert reads == [folder / jobs[0]] and view.duration_s == 111.5
+
+
+def test_a_view_holds_no_timed_runs(tmp_path):
+    a_job(tmp_path / "b", "latency-1", [factory.run()], measured())
+    view = read_job_view(tmp_path / "b" / KEY / "latency-1")
+    assert view.run is not None and view.run.results and view.run.replicates == []
