@@ -74,6 +74,8 @@ def systemd(nightly: Nightly) -> dict[str, str]:
     check(nightly)
     told = f"the plan {nightly.plan.name}".replace("%", "%%")
     settings = "".join(f"Environment={_systemd_word(f'{key}={value}')}\n" for key, value in nightly.settings.items())
+    # By env, because the name of a service's own program may hold no quotes and no backslashes.
+    words = " ".join(_systemd_word(word, command=True) for word in nightly.arguments)
     service = (
         "[Unit]\n"
         f"Description=Kernel Workbench: {told}\n"
@@ -82,7 +84,7 @@ def systemd(nightly: Nightly) -> dict[str, str]:
         "Type=oneshot\n"
         f"WorkingDirectory={_systemd_path(nightly.folder)}\n"
         f"{settings}"
-        f"ExecStart={' '.join(_systemd_word(word, command=True) for word in nightly.arguments)}\n"
+        f"ExecStart=/usr/bin/env {words}\n"
         "TimeoutStartSec=infinity\n"
     )
     timer = (

@@ -95,21 +95,20 @@ def _remove(out: Path, found: list[Fate]) -> tuple[list[Fate], list[str]]:
 
 
 def _text(found: list[Fate], gone: list[Fate], delete: bool) -> str:
-    from workbench.figures.text import number, plain
+    from workbench.figures.text import plain
+    from workbench.report.page import size
 
     lines = []
     for fate in found:
         what = f"stays ({plain(fate.reason, 100)})" if fate.reason else "deleted" if fate in gone else "would go"
-        lines.append(f"{number(fate.size_bytes, 'bytes'):>10}  {fate.batch.folder.name}: {what}")
+        lines.append(f"{size(fate.size_bytes):>10}  {fate.batch.folder.name}: {what}")
     freed = sum(fate.size_bytes for fate in (gone if delete else [each for each in found if not each.reason]))
     count = len(gone) if delete else sum(not fate.reason for fate in found)
     batches = f"{count} {'batch' if count == 1 else 'batches'}"
     if delete:
-        lines.append(f"{batches} deleted, {number(freed, 'bytes')} freed")
+        lines.append(f"{batches} deleted, {size(freed)} freed")
     else:
-        lines.append(
-            f"{batches} would go and free {number(freed, 'bytes')}" + ("; do it with --delete" if count else "")
-        )
+        lines.append(f"{batches} would go and free {size(freed)}" + ("; do it with --delete" if count else ""))
     return "\n".join(lines)
 
 
