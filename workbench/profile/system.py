@@ -29,6 +29,7 @@ from workbench.profile.target import _events, _variant
 RUN = "the run, not traced"
 CALL = "system call "  # before the name of one, among what is measured
 USERS = "__main__"
+WAITS = 10  # times a call that does nothing: a call that takes longer waits for something
 _FUTEX = {"x86_64": 202, "aarch64": 98}
 
 
@@ -150,7 +151,6 @@ def _add_calls(profile: MeasuredProfile, called: list[Called], run: dict[str, fl
         if outside:
             name = f"{each.name} by the {INTERPRETER} and libraries"
             profile.outside[name] = profile.outside.get(name, 0.0) + outside
-        cost_ns = max(each.typical_ns, run["bare_call_ns"])
         compiled = each.by_compiled_code / each.calls
         profile.measured[CALL + each.name] = {
             "calls_per_operation": each.per_operation,
@@ -159,14 +159,24 @@ def _add_calls(profile: MeasuredProfile, called: list[Called], run: dict[str, fl
             "unwound": float("not unwound" not in each.by_other),
             "typical_ns": each.typical_ns,
             "errors": float(each.errors),
-            "share_of_operation": min(1.0, each.per_operation * cost_ns / run["ns_per_operation"] / run["threads"])
-            if run["ns_per_operation"]
-            else 0.0,
+            "share_of_operation": _share(each, run),
         }
         by_line = sorted(each.by_line.items(), key=lambda pair: -pair[1])
         if by_line:
             line = by_line[0][0]
             profile.details[CALL + each.name] = f"{Path(line.file).name}:{line.line} in {line.function}"
+
+
+def _share(called: Called, run: dict[str, float]) -> float:
+    """Return the part of an operation's time that a call is worth, at least: 0 .. 1.
+
+    A call that waits is held against the time that passes, one that does not against the CPU's, which other programs on
+    the core do not stretch.
+    """
+    waits = called.typical_ns > WAITS * run["bare_call_ns"]
+    whole_ns = run["ns_per_operation"] * run["threads"] if waits else run["cpu_ns_per_operation"]
+    cost_ns = max(called.typical_ns, run["bare_call_ns"])
+    return min(1.0, called.per_operation * cost_ns / whole_ns) if whole_ns else 0.0
 
 
 def _say_cost(profile: MeasuredProfile, found: Found, run: dict[str, float]) -> None:

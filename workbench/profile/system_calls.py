@@ -154,6 +154,7 @@ def run_figures(sizes: Sequence[Mapping[str, float]]) -> dict[str, float]:
     cpu_ns = largest["user_ns"] + largest["system_ns"]
     return found | {
         "ns_per_operation": each("elapsed_ns") or largest["elapsed_ns"] / runs / largest["operations"],
+        "cpu_ns_per_operation": each("user_ns") + each("system_ns"),
         "system_share": largest["system_ns"] / cpu_ns if cpu_ns else 0.0,
         "run_queue_share": min(1.0, largest["run_queue_ns"] / largest["elapsed_ns"]) if largest["elapsed_ns"] else 0.0,
         "migrations": sum(size["migrations"] for size in sizes),

@@ -1,0 +1,80 @@
+"""Each cause has its signature; what has none of them gets no finding."""
+
+import pytest
+from recorded import a_contention_profile, against, share_line
+
+from workbench.profile.contention_findings import judge
+from workbench.record import Verdict
+
+CONVOY = {
+    "watched_ns_per_operation": 9_000.0,
+    "watched_voluntary_switches_per_operation": 0.5,
+    "futex_calls_per_operation": 0.9,
+}
+
+
+def kinds(profile, comparisons=()):
+    return [(each.kind, each.variant, each.sure) for each in judge(profile.measured, {2: comparisons}, profile.details)]
+
+
+def test_threads_that_scale_have_no_finding():
+    profile = a_contention_profile(("fast", 1, 1e6, {}), ("fast", 2, 1.9e6, {}))
+    share_line(profile, "fast", 2, 1)  # which costs nothing
+    assert kinds(profile) == []
+
+
+def test_a_lock_convoy_sleeps_at_futexes_and_does_not_scale():
+    profile = a_contention_profile(("locked", 1, 1e6, {}), ("locked", 2, 0.8e6, CONVOY))
+    profile.details["locked with 2 threads"] = "replay_from, line 12 of mine.py"
+    (found,) = judge(profile.measured, {}, profile.details)
+    assert found.kind == "lock convoy" and found.sure
+    assert "at replay_from, line 12 of mine.py" in found.sentence and "0.80 times what one does" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        ({"futex_calls_per_operation": 0.0, "sleeping_calls_per_operation": 0.5}, "waiting"),
+        ({"watched_voluntary_switches_per_operation": 1e-4}, None),
+        ({"throughput_per_s": 1.9e6}, None),
+    ],
+)
+def test_what_is_no_convoy(change, kind):
+    profile = a_contention_profile(("locked", 1, 1e6, {}), ("locked", 2, 0.8e6, CONVOY | change))
+    assert [found for found, _, _ in kinds(profile)] == ([kind] if kind else [])
+
+
+def test_without_strace_a_wait_is_told_but_not_named():
+    point = {name: value for name, value in CONVOY.items() if name != "futex_calls_per_operation"}
+    profile = a_contention_profile(("locked", 1, 1e6, {}), ("locked", 2, 0.8e6, point))
+    del profile.measured["locked with 2 threads"]["futex_calls_per_operation"]
+    assert kinds(profile) == [("waiting", "locked", False)]
+
+
+def test_lost_exchanges_are_true_sharing():
+    retried = {"cas_retries_per_operation": 0.4}
+    profile = a_contention_profile(("free", 1, 1e6, {"cas_retries_per_operation": 0.0}), ("free", 2, 0.7e6, retried))
+    share_line(profile, "free", 2, 1)
+    assert kinds(profile) == [("retries", "free", True)]
+
+
+def test_false_sharing_is_proved_by_a_variant_with_lines_of_its_own():
+    profile = a_contention_profile(
+        ("packed", 1, 1e8, {}), ("packed", 2, 0.2e8, {}), ("padded", 1, 1e8, {}), ("padded", 2, 1.9e8, {})
+    )
+    share_line(profile, "packed", 2, 1)
+    share_line(profile, "padded", 2, 0)
+    (found,) = judge(profile.measured, {2: [against("packed", "padded", 0.1)]}, profile.details)
+    assert (found.kind, found.variant, found.sure) == ("false sharing", "packed", True)
+    assert "padded, whose threads write lines of their own, is 10.00 times as fast" in found.sentence
+    assert "thread 0 bytes 0 to 7 and thread 1 bytes 8 to 15 of a line of counts" in found.sentence
+    unresolved = [against("packed", "padded", 0.1, Verdict.UNRESOLVED)]
+    assert kinds(profile, unresolved) == [("false sharing", "packed", False)]
+    assert kinds(profile, [against("packed", "padded", 1.0, Verdict.UNCHANGED)]) == []
+
+
+def test_false_sharing_without_a_variant_apart_is_likely_when_threads_are_slower_than_one():
+    profile = a_contention_profile(("packed", 1, 1e8, {}), ("packed", 2, 0.2e8, {}))
+    assert kinds(profile) == []
+    share_line(profile, "packed", 2, 1)
+    assert kinds(profile) == [("false sharing", "packed", False)]
