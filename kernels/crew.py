@@ -23,6 +23,11 @@ def use_cores(cores: Iterable[int]) -> None:
     _cores = tuple(sorted(cores))
 
 
+def cores() -> tuple[int, ...]:
+    """Return the cores that threads of this process may take: those remembered, else those that it may run on now."""
+    return _cores or tuple(_allowed())
+
+
 def run_together(calls: Sequence[Callable[[], Any]]) -> tuple[list[Any], int]:
     """Make every call in a thread of its own, all at once; return their answers and the time of all of them in ns.
 
@@ -30,10 +35,10 @@ def run_together(calls: Sequence[Callable[[], Any]]) -> tuple[list[Any], int]:
     `StartLine.behind`. The first thread takes the last core, as a process that measures does, the next one the core
     before. What a call raises is raised here, when all threads have ended.
     """
-    cores = _cores or _allowed()
-    line = StartLine(len(calls), len(cores))
+    taken = cores()
+    line = StartLine(len(calls), len(taken))
     begun = [line.behind(index, call) for index, call in enumerate(calls)]
-    answers = _in_threads(begun, cores, line.call_off)
+    answers = _in_threads(begun, taken, line.call_off)
     return answers, line.span_ns()
 
 

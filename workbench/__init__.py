@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 _ROOMS = ("codemap", "measure", "profile", "workloads")
 _CALLS = {
     "compare": "workbench.measure.api",
+    "variant": "workbench.own.registry",
+    "workload": "workbench.own.registry",
     "diagnose": "workbench.profile.diagnosis",
     "compile_time": "workbench.profile.compile_time",
 }

@@ -55,6 +55,14 @@ def make_request(
 
     if workload is not None and input_file is not None:
         raise InputError("--workload and --input both name the data: give one of them")
+    selectors, own = _own_functions(selectors, [read_setting(text) for text in parameters])
+    if own is not None:
+        if workload is not None or input_file is not None or shards != 1:
+            raise InputError(
+                f"{selectors[0]} is made of functions that bring their own arguments: leave --workload, --input and "
+                "--shards away; -P sets what the arguments are made from"
+            )
+        return Request(selectors=list(selectors), replicates=replicates, seconds=seconds, memory=memory, **own.fields())
     if input_file is not None and not input_file.is_file():
         raise InputError(f"{input_file} is not a file: give the path of a file with market data")
     return Request(
@@ -69,6 +77,34 @@ def make_request(
         memory=memory,
         shards=shards,
     )
+
+
+def plain_names(texts: Sequence[str]) -> list[str]:
+    """Return the names of kernels and variants that `texts` say; a user's file, as ``vwap.py:vwap``, is imported."""
+    if not any(".py:" in text for text in texts):
+        return list(texts)
+    from workbench.own.files import plain_name
+
+    return [plain_name(text) for text in texts]
+
+
+def _own_functions(selectors: Sequence[str], parameters: Sequence[tuple[str, int | str]]) -> tuple[list[str], Any]:
+    """Return plain selectors, and how their kernel is measured where it is one of a user's functions, else None."""
+    plain = plain_names(selectors)
+    if "workbench.own.registry" not in sys.modules:
+        return plain, None
+    from workbench.own.asking import ask
+    from workbench.own.registry import find
+
+    kernels = list(dict.fromkeys(selector.partition("/")[0] for selector in plain))
+    if not any(find(kernel) for kernel in kernels):
+        return plain, None
+    if len(kernels) > 1:
+        raise InputError(
+            f"{' and '.join(kernels)} cannot be measured in one run: name one kernel of functions at a time"
+        )
+    variants = [selector.partition("/")[2] for selector in plain]
+    return plain, ask(kernels[0], None if "" in variants else variants, dict(parameters), None)
 
 
 def amount(value: float, unit: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from workbench.commands._measuring import describe_run, make_request, measuring_options
+from workbench.commands._measuring import describe_run, make_request, measuring_options, plain_names
 from workbench.commands._revisions import as_revisions, compare_revisions, exit_of
 from workbench.errors import Exit, InputError
 from workbench.record import Verdict
@@ -72,6 +72,8 @@ def command(
     workbench compare v1.2 . -m mypackage.mykernel -k mykernel/fast
     workbench compare @monday @tuesday
     """
+    a, *rest = plain_names([a] if b is None else [a, b])
+    b, kernels = rest[0] if rest else None, tuple(plain_names(kernels))
     if peers:
         return _compare_peers(a, b, _only(kernels), readers, as_json, options)
     if b is None:

@@ -15,9 +15,11 @@ from workbench.measure.driver import Measurement, Request
 from workbench.measure.progress import Progress, choose_progress
 from workbench.measure.results import not_compared
 from workbench.measure.runs import build_run, peer_pairs
+from workbench.own import PACKAGE as OWN
 
 if TYPE_CHECKING:
     from kernels import Kernel
+    from workbench.own.asking import Asked
 
 
 def measure(
@@ -35,7 +37,9 @@ def measure(
 ) -> record.Run:
     """Measure `variants` (None: all that can run here) of `kernel`, interleaved, in fresh pinned processes.
 
-    `workload` is a name or path, a loaded workload, an EVENT array, or None for the default. `seconds` are spent on the
+    `kernel` may also be a user's file and what it declares, ``path/to/vwap.py:vwap``. `workload` is a name or path, a
+    loaded workload, an EVENT array, or None for the default; for a kernel of a user's own functions it is a tuple of
+    what they are called with, or None for what they declared. `seconds` are spent on the
     blocks, over all `replicates`; starting and compiling come on top. A user's kernel must lie in a package that can be
     imported, because it is measured in other processes. Every variant is compared with the first and with its parent,
     unless `pairs` of variants say otherwise; with `peers`, every peer that can run here is measured too, and each
@@ -43,19 +47,28 @@ def measure(
     what it takes there. Returns the record; nothing is stored. Raises InputError for what cannot be measured,
     WorkbenchError when a process fails.
     """
+    if isinstance(kernel, str) and ".py:" in kernel:
+        from workbench.own.files import plain_name
+
+        kernel = plain_name(kernel)
     name, modules = _identify(kernel)
     selectors = [f"{name}/{variant}" for variant in variants] if variants is not None else [name]
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder:
+        own = _own(name, variants, workload, parameters or {}, Path(folder))
         request = Request(
             selectors=selectors,
             replicates=replicates,
             seconds=seconds,
-            modules=modules,
-            paths=[path for path in sys.path if path] if modules else [],
-            parameters=dict(parameters or {}),
             memory=memory,
             peers=peers,
-            **_workload(workload, Path(folder)),
+            **own.fields()
+            if own
+            else {
+                "modules": modules,
+                "paths": [path for path in sys.path if path] if modules else [],
+                "parameters": dict(parameters or {}),
+                **_workload(workload, Path(folder)),
+            },
         )
         report = Measurement(request, choose_progress() if progress is None else progress).run()
     if peers:
@@ -83,13 +96,24 @@ def _identify(kernel: Any) -> tuple[str, list[str]]:
             return kernel, []  # the process that measures will say what there is
         kernel = known[kernel]
     package = kernel.package
-    if package.startswith("kernels."):
+    if package.startswith("kernels.") or package == OWN:
         return kernel.name, []
     if package == "__main__":
         raise InputError(
             f"{kernel.name} lives in this session only: put it into a package, so that others can import it"
         )
     return kernel.name, [package]
+
+
+def _own(
+    name: str, variants: Sequence[str] | None, workload: Any, parameters: Mapping[str, int | str], folder: Path
+) -> Asked | None:
+    """Return how a kernel of a user's functions is measured; None for any other."""
+    if "workbench.own.registry" not in sys.modules:
+        return None
+    from workbench.own.asking import ask
+
+    return ask(name, variants, parameters, folder, workload)
 
 
 def _workload(workload: Any, folder: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from workbench.errors import InputError
 from workbench.measure.closed_loop import Subject, build_subjects, check_input
 from workbench.measure.job import Setting
 from workbench.measure.shards import shard
+from workbench.own.registry import declared_in
 
 
 class RefusedError(InputError):
@@ -141,10 +142,14 @@ def import_modules(setting: Setting) -> None:
         except Exception as error:  # a mistake in the user's module, told as one
             raise InputError(f"module {name} cannot be imported ({_reason(error)}): it fails by itself") from error
         kernel = getattr(module, "KERNEL", None)
-        if not isinstance(kernel, Kernel):
-            raise InputError(f"module {name} has no KERNEL: its __init__.py must hold a kernels.Kernel of that name")
-        if catalog().get(kernel.name) is not kernel:
-            register(kernel)
+        if isinstance(kernel, Kernel):
+            if catalog().get(kernel.name) is not kernel:
+                register(kernel)
+        elif not declared_in(name):
+            raise InputError(
+                f"module {name} has no KERNEL: its __init__.py must hold a kernels.Kernel of that name, or its "
+                "functions be declared by @wb.variant"
+            )
 
 
 def _load(setting: Setting) -> Any:

@@ -16,6 +16,7 @@ from workbench.codemap import wrapped
 from workbench.codemap.build import build_with_lines, is_compiled_function
 from workbench.codemap.same_code import SameCode, prove
 from workbench.errors import InputError
+from workbench.own import PACKAGE as OWN
 
 
 @dataclass
@@ -59,6 +60,8 @@ def target_of(subject: Any, *arguments: Any, workload: Any = None, **parameters:
         title = subject.__name__ if isinstance(subject, wrapped.UFUNCS) else subject.py_func.__qualname__
         return Target(title, subject, lambda function: function(*arguments))
     variant = _variant(subject, arguments)
+    if variant.kernel.package == OWN:
+        return _target_of_own(variant, workload, parameters)
     if not is_compiled_function(variant.replay_from):
         raise InputError(f"{variant.full_name} is not compiled by Numba: py-spy and scalene can profile it")
     return _target_of_variant(variant, _events(workload), parameters)
@@ -70,6 +73,10 @@ def _variant(subject: Any, arguments: Sequence[Any]) -> Variant:
     if isinstance(subject, Variant) and not arguments:
         return subject
     if isinstance(subject, str):
+        if ".py:" in subject:
+            from workbench.own.files import plain_name
+
+            subject = plain_name(subject)
         name, _, variant = subject.partition("/")
         arguments = (variant, *arguments) if variant else arguments
         try:
@@ -84,6 +91,26 @@ def _variant(subject: Any, arguments: Sequence[Any]) -> Variant:
         return subject.variant(arguments[0])
     except KeyError as error:
         raise InputError(str(error.args[0])) from None
+
+
+def _target_of_own(variant: Variant, workload: Any, parameters: dict[str, int]) -> Target:
+    """Return a user's function with the arguments that were declared for it: the function itself, no loop around it."""
+    from workbench.own.kernel import arguments_for
+    from workbench.own.registry import find
+
+    own = find(variant.kernel.name)
+    assert own is not None
+    if workload is not None:
+        raise InputError(f"{own.name} is made of functions that bring their own arguments: leave the workload away")
+    try:
+        checked = variant.kernel.check_parameters(parameters)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    function = own.variants[variant.name].function
+    if not is_compiled_function(function) and not isinstance(function, wrapped.UFUNCS):
+        raise InputError(f"{variant.full_name} is not compiled by Numba: py-spy and scalene can profile it")
+    arguments = arguments_for(own, checked)
+    return Target(variant.full_name, function, lambda build: build(*arguments))
 
 
 def _events(workload: Any) -> np.ndarray:
