@@ -20,6 +20,7 @@ file              what it gives
 `affinity`        pin a thread or the process to a core (from Python); the core that runs this (compiled)
 `histogram`       record into an HDR histogram, also by many threads; merge, percentiles
 `valgrind`        client requests: simulate this kernel and nothing else
+`limits`          loops that each meet one limit of the machine: latency, bandwidth, atomics, the way between cores
 ================  ==================================================================================================
 
 Compiled code trusts its arguments, as everywhere in this project: no bounds are checked. What can be refused when the
