@@ -11,9 +11,10 @@ import kernels
 from workbench.batch.folder import batch_name, check_name, jobs_of, locked, merged_jobs
 from workbench.batch.job import Job, job_key
 from workbench.batch.parameters import check_parameters, declared_parameters, read_notebook
-from workbench.batch.plan import NOT_PLANS, find_notebook, find_plan, read_plan
+from workbench.batch.plan import NOT_PLANS, find_notebook, find_plan, plan_rules, read_plan
 from workbench.errors import InputError
 from workbench.files import shipped
+from workbench.gate.rules import Rules
 from workbench.measure.job import read_setting
 
 JOB = '[[job]]\nnotebook = "latency"\n'
@@ -70,12 +71,37 @@ def test_a_shipped_plan_asks_for_what_there_is(name):
         (JOB + JOB, "stands twice"),
         (JOB + f"grid = {{ a = {list(range(400))}, b = {list(range(400))} }}", "160,000 jobs"),
         ("[[job]\n", "is not TOML"),
+        ("[[job]]\nnotebook = '" + "x" * 10_000 + "'", "[[job]] number 1, notebook: String should have at most 1000"),
+        ('[[job]]\nnotebook = "a\\u0000b.ipynb"', "printable text"),
+        (JOB + "grid = { " + ", ".join(f"p{n} = [0, 1, 2, 3]" for n in range(60)) + " }", "jobs, at most 100,000"),
+        ("budgets = 5\n" + JOB, "table [budgets]: name a file of budgets"),
+        (JOB + '[budgets.b]\nkernel = "k"', 'table [budgets]: "b", metric: Field required'),
+        (JOB + "[thresholds]\np98 = 0.1", "table [thresholds]: p98: there is no metric 'p98'"),
+        (
+            JOB + "[thresholds.signals]\np99 = 10",
+            "table [thresholds]: signals.p99: a margin is a number between 0 and 1",
+        ),
+        (JOB + "[limits]\nbatch_s = inf", "table [limits], batch_s: Input should be a finite number"),
+        (JOB + "[engine]\nat_once = 0", "table [engine], at_once: Input should be greater than or equal to 1"),
+        (JOB + "[engine]\nnaem = 'dask'", "table [engine], naem is no key of a plan"),
     ],
 )
 def test_a_mistake_is_told_where_it_is(tmp_path, text, says):
     with pytest.raises(InputError) as caught:
         plan_of(tmp_path, text)
     assert says in str(caught.value) and "nightly.toml" in str(caught.value)
+
+
+def test_budgets_and_thresholds_are_read(tmp_path):
+    budget = 'kernel = "k"\nmetric = "m"\nstatistic = "p99"\nunit = "ns"\nbelow = { must = 5 }\n'
+    (tmp_path / "own.toml").write_text(f'["from a file"]\n{budget}')
+    plan = plan_of(tmp_path, f'{JOB}[budgets."a b"]\n{budget}[thresholds]\np50 = 0.01\nsignals = {{ p99 = 0.5 }}\n')
+    rules = plan_rules(plan, tmp_path / "nightly.toml")
+    assert [each.name for each in rules.budgets] == ["a b"] and rules.binding
+    assert rules.margins == {"": {"p50": 0.01}, "signals": {"p99": 0.5}}
+    rules = plan_rules(plan_of(tmp_path, 'budgets = "own.toml"\n' + JOB), tmp_path / "nightly.toml")
+    assert [each.name for each in rules.budgets] == ["from a file"]
+    assert not plan_rules(plan_of(tmp_path, JOB), tmp_path / "nightly.toml").binding
 
 
 def test_a_missing_plan_names_those_there_are(tmp_path):
@@ -104,6 +130,7 @@ def test_a_jobs_key_changes_with_what_decides_its_results(tmp_path):
     assert key != job_key(notebook, {"a": 2}, machine)
     assert key != job_key(notebook, {"a": 1}, factory.machine(hardware_key="ffff"))
     assert key != job_key(notebook, {"a": 1}, factory.machine(versions={"numba": "0.1"}))
+    assert key != job_key(notebook, {"a": 1}, machine, Rules(margins={"": {"p99": 0.5}}))
     notebook.write_text("{ }")
     assert key != job_key(notebook, {"a": 1}, machine)
 
