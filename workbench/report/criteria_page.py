@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from workbench.figures.text import number
+from workbench.figures.text import number, plain
 from workbench.files import write_text
 from workbench.report import page
 from workbench.report.criteria import Judged, State
@@ -50,7 +50,12 @@ def criteria_markdown(judged: Sequence[Judged]) -> str:
             "| --- | --- | --- | --- |",
         ]
         for each in rows:
-            cells = (f"**{each.state}**", escaped(each.criterion.words, 300), limit_words(each), _evidence(each))
+            cells = (
+                f"**{each.state}**",
+                escaped(each.criterion.words, 300),
+                escaped(limit_words(each)),
+                _evidence(each),
+            )
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     return "\n".join(lines).rstrip() + "\n"
@@ -90,7 +95,7 @@ def _number(value: float, judged: Judged) -> str:
     if fact is not None and fact.name != "night hours":
         return f"{100 * value:.3g} %"
     unit = judged.unit or (judged.evidence.unit if judged.evidence else "")
-    return number(value, unit)
+    return number(value, plain(unit, 30))
 
 
 def _evidence(judged: Judged) -> str:
@@ -99,7 +104,7 @@ def _evidence(judged: Judged) -> str:
     if found is None:
         return f"{escaped(judged.why, 300)}{command}"
     where = f", {escaped(found.machine, 120)}" if found.machine else ""
-    told = f"{value_words(judged)}: {escaped(found.what, 160)}, {escaped(found.source, 80)}"
+    told = f"{escaped(value_words(judged))}: {escaped(found.what, 160)}, {escaped(found.source, 80)}"
     return f"{told}, {_date(judged)}{where}{command}"
 
 

@@ -44,6 +44,7 @@ def report_html(notebook: Any, job: JobView, index: str | None = None, shared: s
 
     title = _take_title(notebook) or job.name
     figures = replace_figures(notebook)
+    _show_marks(notebook)
     exporter = HTMLExporter(
         template_name="workbench", extra_template_basedirs=[str(page.TEMPLATES)], anchor_link_text="", embed_images=True
     )
@@ -95,6 +96,20 @@ def _parameters(job: JobView) -> Mapping[str, Any]:
 
 def _symbols(number: int) -> str:
     return "1 symbol" if number == 1 else f"{number:,} symbols"
+
+
+def _show_marks(notebook: Any) -> None:
+    """Make visible, in place, what would turn the direction of a line around: an output may show any file's content."""
+    for cell in notebook.cells:
+        cell.source = page.show_marks(cell.source)
+        for output in cell.get("outputs", []):
+            if isinstance(output.get("text"), str):
+                output["text"] = page.show_marks(output["text"])
+            if "traceback" in output:
+                output["traceback"] = [page.show_marks(str(line)) for line in output["traceback"]]
+            for kind, data in output.get("data", {}).items():
+                if kind.startswith("text/") and isinstance(data, str):
+                    output["data"][kind] = page.show_marks(data)
 
 
 def _take_title(notebook: Any) -> str | None:

@@ -28,6 +28,8 @@ SHARED_POLICY = POLICY.replace("script-src ", "script-src 'self' ")
 MOST_CHARACTERS = 12_000
 """Of one text, unfolded: what is longer is no name and no sentence any more, and its file is linked."""
 
+_MARKS = {code: f"[U+{code:04X}]" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
 
 @functools.cache
 def text(name: str) -> str:
@@ -42,7 +44,14 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
     )
     made.filters.update(
-        fold=fold, size=size, plain=plain, change=percent_change, number=number, css=css_class, metric=metric_name
+        fold=fold,
+        block=block,
+        size=size,
+        plain=plain,
+        change=percent_change,
+        number=number,
+        css=css_class,
+        metric=metric_name,
     )
     return made
 
@@ -60,6 +69,18 @@ def fold(value: object, limit: int = 200) -> Markup:
     return Markup('<details class="wb-fold"><summary>{}</summary><div>{}</div></details>').format(
         plain(value, limit), whole
     )
+
+
+def show_marks(value: str) -> str:
+    """Return `value` with the marks that change the direction of text made visible, and nothing else changed."""
+    return value.translate(_MARKS)
+
+
+def block(value: object, limit: int = MOST_CHARACTERS) -> str:
+    """Return `value` for a ``<pre>``: its lines with marks of control and direction visible, at most `limit` long."""
+    whole = str(value)
+    kept = whole if len(whole) <= limit else f"{whole[:limit]}\n… {len(whole) - limit:,} more characters"
+    return "\n".join(plain(line.expandtabs(), limit) for line in kept.splitlines())
 
 
 def size(number_bytes: float) -> str:
