@@ -1,0 +1,133 @@
+"""What the notebook of time by line calls: each of its cells is a line or two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+
+from workbench.errors import InputError, WorkbenchError
+from workbench.figures.flame import differential_flame, flame
+from workbench.figures.tool_costs import tool_costs
+from workbench.measure.job import read_setting
+from workbench.measure.timing_lock import timing_lock
+from workbench.profile.cpu_tools import OWN, TOOLS, profile_with, write_formats
+from workbench.profile.profile import Profile
+from workbench.report.cell_progress import cell_progress
+from workbench.report.cpu_words import CpuProfiles, costs_of, cpu_outcome
+from workbench.report.notebook import Words, job_folder
+from workbench.report.profiling import conclude_profiles
+from workbench.report.story_profiles import PROFILES
+
+ENDS = ("baseline", "combined")  # the variants that are profiled where none is named, if the kernel has them
+
+
+def profile_time(
+    kernel: str,
+    variants: Sequence[str] = (),
+    *,
+    module: str = "",
+    workload: str = "",
+    settings: Sequence[str] = (),
+    seconds: float = 4.0,
+    tools: Sequence[str] = tuple(TOOLS),
+) -> CpuProfiles:
+    """Profile variants of `kernel`, or of the kernel that a user's `module` defines, with each of `tools`.
+
+    Where no variant is named it takes `ENDS`. `settings` are parameters of the kernel, each ``NAME=VALUE``. A tool that
+    is absent or fails is told and left out. Profiles in other tools' formats and the tools' own files go into the job's
+    folder. Raises InputError for a tool or a variant that is not known.
+    """
+    from workbench.profile.users import know
+
+    unknown = [tool for tool in tools if tool not in TOOLS]
+    if unknown or not tools:
+        raise InputError(f"tools are {', '.join(TOOLS)}; asked for was {', '.join(unknown) or 'none'}")
+    name = know(module) if module else kernel
+    chosen = list(variants) or _ends(name)
+    options: dict[str, Any] = {"seconds": seconds, "workload": _events(workload), **dict(map(read_setting, settings))}
+    keep = job_folder() / PROFILES if job_folder() else None  # type: ignore[operator]
+    progress = cell_progress(job_folder())
+    profiles = CpuProfiles(name)
+    plan = [(variant, tool) for tool in sorted(tools, key=lambda tool: tool != OWN) for variant in chosen]
+    with timing_lock(f"time by line of {name}", progress.note):
+        for place, (variant, tool) in enumerate(plan):
+            progress.advance(place / len(plan), f"{tool} on {name}/{variant}")
+            _take(profiles, variant, tool, keep, options)
+    progress.close()
+    return profiles
+
+
+def _take(profiles: CpuProfiles, variant: str, tool: str, keep: Path | None, options: dict[str, Any]) -> None:
+    """Take one profile, or note why there is none."""
+    own = profiles.found.get((variant, OWN))
+    given = {**options, "lines": own} if tool == "scalene" and own is not None else options
+    try:
+        profile = profile_with(tool, profiles.kernel, variant, keep=keep, **given)
+    except WorkbenchError as error:
+        if isinstance(error, InputError) and tool == OWN and not profiles.found and not _peer(error):
+            raise
+        profiles.absent[variant, tool] = str(error)
+        return
+    if keep is not None:
+        write_formats(profile, keep, tool)
+    profiles.found[variant, tool] = profile
+
+
+def _peer(error: InputError) -> bool:
+    """Return whether the sampler refused a variant that other tools can watch."""
+    return "not compiled by Numba" in str(error)
+
+
+def _ends(kernel: str) -> list[str]:
+    import kernels
+
+    try:
+        known = kernels.get(kernel).variants
+    except KeyError as error:
+        raise InputError(str(error.args[0])) from None
+    own = [name for name, variant in known.items() if not variant.peer]
+    return [name for name in ENDS if name in own] or own[:2]
+
+
+def _events(workload: str) -> Any:
+    from workbench import workloads
+
+    if workload and Path(workload).is_file():
+        return workloads.load(Path(workload)).events
+    return (workloads.parse(workload) if workload else workloads.default()).events
+
+
+def main_flame(profiles: CpuProfiles, tool: str = OWN) -> go.Figure:
+    """Return the flame graph of the last variant by `tool`, or by the first tool that took one where that is absent."""
+    variant = profiles.variants[-1]
+    found = profiles.found.get((variant, tool))
+    taken = next(name for (_, name), each in profiles.found.items() if each is (found or profiles.best(variant)))
+    return flame(found or profiles.best(variant), f"{profiles.kernel}/{variant}: time by call and line, by {taken}")
+
+
+def change_flame(profiles: CpuProfiles) -> go.Figure:
+    """Return the flame graph of what changed from the first variant to the last; of one variant, between two tools."""
+    if len(profiles.variants) > 1:
+        return differential_flame(profiles.best(profiles.variants[0]), profiles.best(profiles.variants[-1]))
+    taken = list(profiles.found.items())
+    (_, one), first = taken[0]
+    (_, other), last = taken[-1]
+    return differential_flame(first, last, f"{first.title}: change of share from {one} to {other}")
+
+
+def cost_figure(profiles: CpuProfiles) -> go.Figure:
+    """Return what each tool cost, and its agreement with the sampler."""
+    return tool_costs(costs_of(profiles))
+
+
+def last_profile(profiles: CpuProfiles) -> Profile:
+    """Return the annotated source of the last variant: it displays itself."""
+    return profiles.best(profiles.variants[-1])
+
+
+def conclude_cpu(profiles: CpuProfiles) -> Words:
+    """Write the profiles as records, and return the finding in words."""
+    return conclude_profiles(list(profiles.found.values()), cpu_outcome(profiles))
