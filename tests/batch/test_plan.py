@@ -43,6 +43,7 @@ def test_a_grid_multiplies(tmp_path):
     assert values[1] == {"seconds": 2.0, "kernel": "a", "n": 2}
 
 
+BUILT_IN = sorted(path.parent.name for path in Path(kernels.__file__).parent.glob("*/reference.py"))
 PLANS = sorted(path.stem for path in shipped("reports").glob("*.toml") if path.stem not in NOT_PLANS)
 
 
@@ -52,9 +53,18 @@ def test_a_shipped_plan_asks_for_what_there_is(name):
         path = find_notebook(entry.notebook)
         assert path.is_file()
         check_parameters(declared_parameters(read_notebook(path), path.name), values, path.name)
-        kernel = kernels.get(values["kernel"])
-        assert set(values.get("variants", ())) <= set(kernel.variants)
-        kernel.check_parameters(dict(map(read_setting, values.get("settings", ()))))
+        if "kernel" in values:
+            kernel = kernels.get(values["kernel"])
+            assert set(values.get("variants", ())) <= set(kernel.variants)
+            kernel.check_parameters(dict(map(read_setting, values.get("settings", ()))))
+
+
+def test_the_nightly_plan_has_every_notebook_and_every_kernel():
+    jobs = read_plan(shipped("reports") / "nightly.toml").expand()
+    assert {entry.notebook for entry, _ in jobs} == {path.stem for path in shipped("notebooks").glob("*.ipynb")}
+    for notebook in ("regression", "cpu", "memory", "system"):
+        measured = {values["kernel"] for entry, values in jobs if entry.notebook == notebook}
+        assert measured == set(BUILT_IN), f"{notebook} leaves kernels out"
 
 
 @pytest.mark.parametrize(

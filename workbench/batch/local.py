@@ -40,7 +40,7 @@ from workbench.batch.turn import host_turn
 from workbench.errors import InputError, WorkbenchError
 
 _PATIENCE_S = 10.0  # a job whose batch was killed is gone in far less
-GRACE_S = 60.0  # beyond its limit a job has this long to stop its Jupyter kernel and write what it has
+GRACE_S = 120.0  # beyond its limit a job has this long to stop its Jupyter kernel and write what it has
 FULL_BYTES = 1_000_000  # a job's files do not fit into less
 RUN_JOB = (sys.executable, "-m", "workbench", "run-job")  # what any engine starts
 
