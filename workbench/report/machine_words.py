@@ -165,7 +165,7 @@ def _told(limits: Limits, variant: str, metric: str) -> str:
 def _value(row: Result) -> str:
     if row.unit == "bytes/s":
         return f"{number(row.value, 'bytes')}/s"
-    return number(row.value, row.unit)
+    return f"{number(row.value)}Hz" if row.unit == "Hz" else number(row.value, row.unit)
 
 
 def _ends(row: Result) -> tuple[str, str]:
@@ -187,7 +187,7 @@ def machine_outcome(run: Run) -> Outcome:
     cycles = memory.value * frequency.value / 1e9
     headline = (
         f"A load from memory takes {number(memory.value, 'ns')} here, {cycles:.0f} cycles of a core that runs at "
-        f"{number(frequency.value, 'Hz')}."
+        f"{_value(frequency)}."
     )
     findings = [*_levels_said(run), *_prices(run), *_bound(run), *run.notes]
     return Outcome(headline=headline, findings=findings)
