@@ -35,3 +35,25 @@ def test_two_inputs_are_refused(tmp_path):
             ["cpu", "signals/baseline", "--workload", "synthetic", "--input", str(tmp_path / "x")],
             catch_exceptions=False,
         )
+
+
+def test_against_another_variant_both_are_written_and_the_difference(tmp_path, monkeypatch):
+    from workbench.profile import run
+    from workbench.profile.counted import Line
+    from workbench.profile.profile import Profile
+
+    def counted(name, **options):
+        found = Profile(name, "cache", "instructions")
+        found.add(Line("f", "/src/f.py", 3), "instructions", 100 if name.endswith("a") else 70)
+        return found
+
+    monkeypatch.setattr(run, "profile", counted)
+    asked = ["cache", "toy/b", "--against", "toy/a", "--json", "--out", str(tmp_path)]
+    done = CliRunner().invoke(command, asked, catch_exceptions=False)
+    told = json.loads(done.output)
+    assert told["totals"] == {"instructions": {"a": 100, "b": 70}}
+    assert told["lines"][0]["counters"] == {"instructions": [100, 70]}
+    assert (tmp_path / "toy-b-against-toy-a-cache.html").read_text().count("−30") == 1
+    assert {"toy-a-cache.html", "toy-b-cache.html"} < {file.name for file in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="itself"):
+        CliRunner().invoke(command, ["cache", "toy/a", "--against", "toy/a"], catch_exceptions=False)

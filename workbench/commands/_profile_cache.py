@@ -7,13 +7,19 @@ from typing import Any
 
 import click
 
+from workbench.commands._against import against_option, deliver_against
 from workbench.commands._profiling import deliver, profile_options, workload_options
 
 
 @click.command("cache")
 @profile_options
-def command(variant: str, out: Path | None, as_json: bool, **data: Any) -> None:
+@against_option
+def command(variant: str, out: Path | None, as_json: bool, against: str | None, **data: Any) -> None:
     """Instructions, cache misses, unused bytes, atomics and mispredictions by line, simulated by valgrind."""
     from workbench.profile.run import profile
 
-    deliver(profile(variant, kind="cache", keep=out, **workload_options(**data)), out, as_json)
+    options = {"keep": out, **workload_options(**data)}
+    if against is not None:
+        deliver_against("cache", variant, against, out, as_json, **options)
+    else:
+        deliver(profile(variant, kind="cache", **options), out, as_json)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from workbench.commands._against import against_option, deliver_against
 from workbench.commands._profiling import deliver, profile_options, workload_options
 
 
@@ -23,7 +24,10 @@ from workbench.commands._profiling import deliver, profile_options, workload_opt
     show_default=True,
     help="The tool; all but the sampler watch a child process.",
 )
-def command(variant: str, out: Path | None, as_json: bool, seconds: float, tool: str, **options: Any) -> None:
+@against_option
+def command(
+    variant: str, out: Path | None, as_json: bool, seconds: float, tool: str, against: str | None, **options: Any
+) -> None:
     """Time by source line: no root, no debugger, the machine code that ships.
 
     py-spy, scalene and perf watch a child process that runs the same; their own files go to --out too.
@@ -39,6 +43,11 @@ def command(variant: str, out: Path | None, as_json: bool, seconds: float, tool:
         raise InputError(f"--clock is of the sampler, not of {tool}: leave it out")
     asked = {"rate_per_s": rate, "clock": clock}
     given = {name: value for name, value in asked.items() if value is not None}
+    if against is not None:
+        if tool != OWN:
+            raise InputError(f"--against is of the sampler, not of {tool}: leave it out")
+        deliver_against("cpu", variant, against, out, as_json, seconds=seconds, **given, **workload_options(**options))
+        return
     if out is not None and tool == OWN:
         formats.begin(out)  # before anything is compiled, so that a perf that records this command learns of it
     found = profile_with(tool, variant, keep=out, seconds=seconds, **given, **workload_options(**options))

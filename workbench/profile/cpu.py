@@ -126,8 +126,9 @@ def _segment(target: Target, function: Any, runs: int) -> Spent:
 def _slowdown(pairs: list[tuple[Spent, Spent]]) -> dict[str, float]:
     """Return the median slowdown in CPU and in wall time, each with its 95 % interval by signs, and how many pairs.
 
-    A median, because a neighbour on the same host that takes the core or the memory for a while spoils some pairs
-    entirely, and a mean with them. Segments of a pair follow each other, so that what is slow for longer hits both.
+    ``run_s`` is what one run takes that is not sampled. Medians, because a neighbour on the same host that takes the
+    core or the memory for a while spoils some pairs entirely, and a mean with them. Segments of a pair follow each
+    other, so that what is slow for longer hits both.
     """
     found = {"slowdown_pairs": float(len(pairs))}
     for name, field in (("slowdown", "cpu_s"), ("wall_slowdown", "wall_s")):
@@ -135,5 +136,6 @@ def _slowdown(pairs: list[tuple[Spent, Spent]]) -> dict[str, float]:
         interval = sign_interval(ratios, ALPHA)
         assert interval is not None  # MIN_PAIRS are enough for one
         found |= {name: median(ratios), f"{name}_low": interval.low, f"{name}_high": interval.high}
+    found["run_s"] = median([plain.wall_s for _, plain in pairs])
     found["keeper_core_share"] = median([sampled.own_s / sampled.wall_s for sampled, _ in pairs])
     return found
