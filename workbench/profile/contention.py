@@ -20,10 +20,12 @@ from workbench.profile import c2c
 from workbench.profile.contention_findings import Finding, judge, lines_name, point_name
 from workbench.profile.measured import MeasuredProfile
 from workbench.profile.system import variant_fields
-from workbench.profile.system_calls import Called, calls_of, run_figures
+from workbench.profile.system_calls import Called, calls_of, run_figures, wait_shares
 from workbench.profile.system_running import Found, watch
 from workbench.profile.target import _events, _variant
+from workbench.profile.waits import INTERVAL_S
 from workbench.profile.written_lines import Written
+from workbench.stats.median import median
 
 RELATED = 3  # variants measured beside the one that was named: its parent and its children
 _SLEEPS = re.compile(r"nanosleep|select|poll|sched_yield")
@@ -92,6 +94,7 @@ def profile_contention(
             _watch(profile, variant, level, events, parameters, watch_seconds, trace and level > 1)
         if able:
             _measure(profile, kernel, able, level, workload, parameters, seconds, replicates, progress)
+    _say_cost(profile)
     profile.judge()
     return profile
 
@@ -170,6 +173,7 @@ def _watch(
     names = ("ns_per_operation", "voluntary_switches_per_operation", "involuntary_switches_per_operation")
     here = profile.measured.setdefault(point_name(variant.name, level), {"threads": float(level)})
     here |= {f"watched_{name}": figures[name] for name in names}
+    here |= wait_shares(found.told["waits"])
     profile.badges.update(found.told["badges"])
     if trace:
         _add_waits(profile, here, found, variant, level)
@@ -184,15 +188,16 @@ def _add_waits(profile: ContentionProfile, here: dict[str, float], found: Found,
         return
     operations = {str(int(row["size"])): row["operations"] for row in found.told.get("traced", ())}
     called = calls_of(found.log, operations, found.code_map, threads=level)
-    here["futex_calls_per_operation"] = sum(each.per_operation for each in called if each.name == "futex")
-    here["sleeping_calls_per_operation"] = sum(each.per_operation for each in called if _SLEEPS.search(each.name))
+    if not found.broken_off:
+        here["futex_calls_per_operation"] = sum(each.per_operation for each in called if each.name == "futex")
+        here["sleeping_calls_per_operation"] = sum(each.per_operation for each in called if _SLEEPS.search(each.name))
     for each in called:
         if each.name == "futex":
             _add_lock_lines(profile, each, variant, level)
     profile.overhead["strace_call_us"] = found.log.call_cost_s * 1e6
     if found.broken_off:
         profile.notes.append(
-            f"strace was taken off {variant.full_name} in the middle of a run: its waiting calls are at least those"
+            f"strace was taken off {variant.full_name} in the middle of a run: how often it waits was not counted"
         )
 
 
@@ -277,6 +282,22 @@ def _point(run: record.Run, variant: str) -> dict[str, float]:
             for name, amount in side.counters.items():
                 counted[name] = counted.get(name, 0.0) + amount
     return found | {f"{name}_per_operation": amount / operations for name, amount in counted.items() if operations}
+
+
+def _say_cost(profile: ContentionProfile) -> None:
+    """State what the probes cost that count and stamp: the time of runs with them against that of runs without."""
+    sides = [
+        side
+        for run in profile.runs
+        for replicate in run.replicates
+        for block in replicate.blocks
+        for side in block.sides
+        if side.probed_elapsed_ns and side.elapsed_ns
+    ]
+    if sides:
+        profile.overhead["probe_slowdown_ratio"] = median([(s.probed_elapsed_ns or 0) / s.elapsed_ns for s in sides])
+    if any("looks" in figures for figures in profile.measured.values()):
+        profile.overhead["looking_interval_ms"] = INTERVAL_S * 1e3
 
 
 def _say_c2c(profile: ContentionProfile) -> None:

@@ -14,6 +14,10 @@ SWITCH_NS = 2_000
 WAITING_SHARE = 0.05
 """Sleeping counts as a convoy when it takes at least this part of the time: below, a lock is merely used."""
 
+FUTEX_SHARE, LOOKS = 0.1, 20
+"""Threads that were seen waiting for a lock in every tenth look stand in line: of two that always meet one does, half
+of all looks; where other programs take the cores too, fewer. Of less than twenty looks nothing is said."""
+
 SCALES = 0.65
 """Threads that reach 65 % of their number times one thread's throughput do not stand in each other's way."""
 
@@ -98,29 +102,30 @@ def _convoy(
     switches = here.get("watched_voluntary_switches_per_operation", 0.0)
     before = one.get("watched_voluntary_switches_per_operation", 0.0)
     spent_ns = here.get("watched_ns_per_operation", 0.0)
+    in_futex = here.get("waiting_in_futex_share", 0.0) if here.get("looks", 0.0) >= LOOKS else 0.0
     ratio = speed_up(here, one)
-    if not spent_ns or switches * SWITCH_NS < WAITING_SHARE * spent_ns or switches < 10 * before:
-        return None
-    if ratio is not None and ratio >= SCALES * threads:
+    sleeps_often = spent_ns > 0 and switches * SWITCH_NS >= WAITING_SHARE * spent_ns and switches >= 10 * before
+    if not (sleeps_often or in_futex >= FUTEX_SHARE) or (ratio is not None and ratio >= SCALES * threads):
         return None
     told = f"{_scaling(threads, ratio)}a thread goes to sleep {switches:.2g} times an operation ({before:.2g} with one)"
     where = details.get(point_name(variant, threads), "")
-    futex, sleeps = here.get("futex_calls_per_operation"), here.get("sleeping_calls_per_operation", 0.0)
-    if futex is None:
+    futex, pauses = here.get("futex_calls_per_operation"), here.get("sleeping_calls_per_operation", 0.0)
+    seen = f", {100 * in_futex:.0f} % of its time waiting for a lock" if in_futex else ""
+    counted = f", with {futex:.2g} futex calls an operation" if futex else ""
+    if in_futex >= FUTEX_SHARE or (
+        futex is not None and futex >= pauses and futex * SWITCH_NS >= WAITING_SHARE * spent_ns
+    ):
+        at = f" at {where}" if where else ""
+        sentence = f"{variant} has a lock convoy{at}: {told}{seen}{counted}. The lock is held for long, or taken often."
+        return Finding("lock convoy", variant, threads, sentence)
+    if futex is None and "looks" not in here:
         sentence = (
             f"{variant} waits: {told}. Whether at a lock (a convoy) or in a pause of its own, strace would tell, which "
             "is missing."
         )
         return Finding("waiting", variant, threads, sentence, sure=False)
-    if futex < sleeps or futex * SWITCH_NS < WAITING_SHARE * spent_ns:
-        sentence = f"{variant} waits in pauses of its own: {told}, {sleeps:.2g} of them by a call that sleeps."
-        return Finding("waiting", variant, threads, sentence)
-    at = f" at {where}" if where else ""
-    sentence = (
-        f"{variant} has a lock convoy{at}: {told}, with {futex:.2g} futex calls an operation. The lock is held "
-        "for long, or taken often."
-    )
-    return Finding("lock convoy", variant, threads, sentence)
+    sentence = f"{variant} waits in pauses of its own: {told}, not at a lock."
+    return Finding("waiting", variant, threads, sentence)
 
 
 def _retries(variant: str, threads: int, here: Mapping[str, float], one: Mapping[str, float]) -> Finding | None:

@@ -22,11 +22,12 @@ from workbench.profile.callgrind_job import call_job
 from workbench.profile.counted import LineNote
 from workbench.profile.measured import MeasuredProfile
 from workbench.profile.portable import Module, pack
-from workbench.profile.system_calls import INTERPRETER, Called, calls_of, run_figures
+from workbench.profile.system_calls import INTERPRETER, Called, calls_of, run_figures, wait_shares
 from workbench.profile.system_running import Found, watch
 from workbench.profile.target import _events, _variant
 
 RUN = "the run, not traced"
+WAITS_SEEN = "waiting, looked at once a millisecond"
 CALL = "system call "  # before the name of one, among what is measured
 USERS = "__main__"
 WAITS = 10  # times a call that does nothing: a call that takes longer waits for something
@@ -124,6 +125,9 @@ def built(title: str, found: Found, module: Module, written: str = "") -> Measur
     run |= {"threads": float(told["threads"]), "cores": float(told["cores"]), "steal_s": told["plain"]["steal_s"]}
     run["bare_call_ns"] = told["bare_call_ns"]
     profile.measured[RUN] = run
+    waits = wait_shares(told["waits"])
+    if waits:
+        profile.measured[WAITS_SEEN] = waits
     for each in told["jitter"]:
         profile.measured[each.pop("title")] = each
     operations = {str(int(row["size"])): row["operations"] for row in told.get("traced", ())}

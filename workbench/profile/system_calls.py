@@ -134,6 +134,16 @@ class _Places:
         return Line(short_name(place.function), "", 0)
 
 
+def wait_shares(seen: Mapping[str, int]) -> dict[str, float]:
+    """Return the part of the threads' time in each call that they waited in, and how many looks that rests on."""
+    looks = sum(seen.values())
+    if not looks:
+        return {}
+    shares = {f"waiting_in_{name.replace(' ', '_')}_share": count / looks for name, count in sorted(seen.items())}
+    shares.pop("waiting_in_running_share", None)
+    return shares | {"looks": float(looks)}
+
+
 def run_figures(sizes: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return what an operation costs and causes, from runs of the smallest and the largest size.
 

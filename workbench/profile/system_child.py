@@ -7,6 +7,7 @@ last two it tells the parent, which attaches, and waits for its word. PARENT is 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import ctypes
 import gc
@@ -29,12 +30,13 @@ from workbench.parent import end_with_parent
 from workbench.profile import callgrind_child, posix
 from workbench.profile.jitter import Watch, steal_s, watching
 from workbench.profile.strace import mark
+from workbench.profile.waits import sampled_waits
 from workbench.profile.written_lines import lines_written
 
 GROWTH = 8  # from one size to the next
 LEAST_EVENTS = 64
 MOST_CALLS = 1 << 15
-COUNTED = ("voluntary_switches", "involuntary_switches", "minor_faults", "major_faults", "migrations")
+LONG_RUN_S = 0.005
 
 
 @dataclass
@@ -71,6 +73,7 @@ def main(folder: Path, tell: Callable[[dict[str, Any]], dict[str, Any]]) -> None
     tell({"phase": "plain"})
     found["plain"], beside = _plain(work, sorted({min(took), max(took)}), job["seconds"] * 0.75, cores)
     tell({"phase": "plain ended"})
+    found["waits"] = _waits(work, max(took), job["seconds"] / 2)
     found["jitter"] = [each.counters() | {"title": each.title} for each in (*jitter, *beside)]
     if tell({"phase": "traced"}).get("trace"):
         found["traced"] = _traced(work, job["trace_seconds"])
@@ -241,6 +244,25 @@ def _plain(work: Work, sizes: list[int], seconds: float, cores: list[int]) -> tu
         "duration_s": time.monotonic() - began_s,
     }
     return told, list(watched)
+
+
+def _waits(work: Work, size: int, seconds: float) -> dict[str, int]:
+    """Return how often threads were seen waiting, by system call, in runs that are long against their start.
+
+    Empty for shorter ones: threads wait for Python's own lock while they start.
+    """
+    found: collections.Counter[str] = collections.Counter()
+    deadline = time.monotonic() + seconds
+    while True:
+        work.prepare(size)
+        began = time.perf_counter()
+        with sampled_waits(new_threads=work.threads > 1) as seen:
+            work.run(size)
+        if time.perf_counter() - began < LONG_RUN_S:
+            return {}
+        found.update(seen)
+        if time.monotonic() > deadline:
+            return dict(found)
 
 
 @contextlib.contextmanager

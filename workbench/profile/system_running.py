@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,8 @@ from workbench.profile.strace import Log, Tracer
 
 TIMEOUT_S = 600.0
 PATIENCE = 4.0  # times the traced seconds that were asked for: then strace is taken off in the middle of a run
+LEAST_PATIENCE_S = 10.0
+SLICE_S = 0.5  # patience is counted in waits of this length: a machine that was suspended meanwhile costs one of them
 
 
 @dataclass
@@ -89,22 +90,24 @@ class Watching:
     def _converse(self) -> None:
         """Answer the child until it has nothing more to say."""
         assert self._child.stdout is not None and self._child.stdin is not None
-        deadline = time.monotonic() + TIMEOUT_S
-        trace_until = float("inf")
+        patience_s = max(LEAST_PATIENCE_S, PATIENCE * self._trace_seconds)
+        waited_s, tracing = 0.0, False
         with selectors.DefaultSelector() as selector:
             selector.register(self._child.stdout, selectors.EVENT_READ)
             while True:
-                if not selector.select(max(0.0, min(deadline, trace_until) - time.monotonic())):
-                    if time.monotonic() > deadline:
+                if not selector.select(SLICE_S):
+                    waited_s += SLICE_S
+                    if waited_s > TIMEOUT_S:
                         raise WorkbenchError(f"{self._title}: it took more than {TIMEOUT_S:g} s: give it less to do")
-                    self._break_off()
-                    trace_until = float("inf")
+                    if tracing and waited_s > patience_s:
+                        self._break_off()
+                        tracing = False
                     continue
                 line = self._child.stdout.readline()
                 if not line:
                     return
                 answer = self._at_phase(json.loads(line)["phase"])
-                trace_until = time.monotonic() + PATIENCE * self._trace_seconds if answer else float("inf")
+                waited_s, tracing = 0.0, bool(answer)
                 with contextlib.suppress(BrokenPipeError):
                     self._child.stdin.write(json.dumps(answer).encode() + b"\n")
                     self._child.stdin.flush()

@@ -33,6 +33,11 @@ def contention_outcome(profile: ContentionProfile) -> Outcome:
         for row in run.comparisons
         if row.metric == "throughput" and profile.threads_of(run) > 1
     ]
+    if "probe_slowdown_ratio" in profile.overhead:
+        findings.append(
+            f"The probes that count and stamp made runs {profile.overhead['probe_slowdown_ratio']:.2f} times as long; "
+            "throughput is of runs without them."
+        )
     if "strace_call_us" in profile.overhead:
         findings.append(
             f"strace shows {profile.overhead['strace_call_us']:.3g} µs for a call that does nothing: waiting calls "

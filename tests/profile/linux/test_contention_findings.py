@@ -51,6 +51,16 @@ def test_without_strace_a_wait_is_told_but_not_named():
     assert kinds(profile) == [("waiting", "locked", False)]
 
 
+def test_threads_seen_waiting_at_futexes_need_no_strace():
+    seen = {"waiting_in_futex_share": 0.45, "looks": 500.0}
+    profile = a_contention_profile(("locked", 1, 1e6, {}), ("locked", 2, 0.9e6, seen))
+    del profile.measured["locked with 2 threads"]["futex_calls_per_operation"]
+    (found,) = judge(profile.measured, {}, profile.details)
+    assert found.kind == "lock convoy" and "45 % of its time waiting for a lock" in found.sentence
+    profile.measured["locked with 2 threads"]["looks"] = 5.0
+    assert kinds(profile) == [], "five looks say nothing"
+
+
 def test_lost_exchanges_are_true_sharing():
     retried = {"cas_retries_per_operation": 0.4}
     profile = a_contention_profile(("free", 1, 1e6, {"cas_retries_per_operation": 0.0}), ("free", 2, 0.7e6, retried))
