@@ -193,13 +193,15 @@ def _badges(profile: Counted) -> str:
 
 
 def _footer(profile: Counted) -> str:
-    told = [*([f"Outside compiled code: {_outside(profile)}."] if profile.outside else []), *profile.notes]
+    where = "Of no line" if profile.kind == "memory" else "Outside compiled code"
+    told = [*([f"{where}: {_outside(profile)}."] if profile.outside else []), *profile.notes]
     return "".join(f'<p style="margin:4px 0;color:{_MUTED}">{_e(each)}</p>' for each in told)
 
 
 def _headline(profile: Counted) -> str:
     over = profile.overhead
-    told = [f"{profile.total:,.0f} {_label(profile.main)} in compiled code"]
+    where = "by line" if profile.kind == "memory" else "in compiled code"  # memory is of Python's lines too
+    told = [f"{profile.total:,.0f} {_label(profile.main)} {where}"]
     if "duration_s" in over:
         told.append(f"{over['duration_s']:.1f} s")
     if over.get("lost"):
