@@ -1,6 +1,6 @@
 """A kernel and functions with planted costs of memory, written where a test wants them."""
 
-KERNEL = '''"""A kernel of a user's: adds up sizes; `wasteful` allocates for each of them, `hoarding` keeps some of it."""
+KERNEL = '''"""A kernel of a user's: adds up sizes; `wasteful` allocates for each of them."""
 
 from typing import NamedTuple
 

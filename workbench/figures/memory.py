@@ -45,10 +45,10 @@ def rss_over_time(lives: Sequence[MemoryLife]) -> go.Figure:
             ("dot", [row for row in life.rss if row[0] <= begins]),
             ("solid", [row for row in life.rss if row[0] >= begins]),
         )
-        for dash, rows in parts:
+        for dash, part in parts:
             figure.add_scatter(
-                x=[at for at, _ in rows],
-                y=[size for _, size in rows],
+                x=[at for at, _ in part],
+                y=[size for _, size in part],
                 mode="lines",
                 name=label(life.title),
                 legendgroup=str(place),
@@ -60,14 +60,14 @@ def rss_over_time(lives: Sequence[MemoryLife]) -> go.Figure:
         note(figure, "no memory was sampled")
     figure.update_xaxes(title_text="time since the process began (s)")
     figure.update_yaxes(title_text="resident memory (bytes, from zero)", tickformat="~s", rangemode="tozero")
-    rows = tuple(row for life in lives for row in _phase_rows(life))
-    table = Table(("process", "phase", "from", "to", "memory at its end", "minor faults", "major faults"), rows)
+    told = tuple(row for life in lives for row in _phase_rows(life))
+    table = Table(("process", "phase", "from", "to", "memory at its end", "minor faults", "major faults"), told)
     how = "Dotted until everything is compiled and warm, solid while it is called: a solid line that climbs is growth."
     return finish(figure, "Resident memory over time", how, table, 400)
 
 
 def _phase_rows(life: MemoryLife) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for phase in life.phases:
         last = next((size for at, size in reversed(life.rss) if at <= phase.ended_s), 0)
         times = f"{phase.began_s:.2f} s", f"{phase.ended_s:.2f} s"
@@ -95,7 +95,7 @@ def allocation_sites(records: Sequence[ProfileRecord]) -> go.Figure:
             hovertemplate="%{x:.4s}B an operation<extra></extra>",
         )
     for place, site in enumerate(sites):
-        text = f"  {site['allocations']:.3g} allocations an operation"
+        text = f"  {site['allocations']:.3g} × an operation"
         figure.add_annotation(x=site["bytes"], y=place, text=text, xanchor="left", showarrow=False)
     if not sites:
         note(figure, "no line allocates")

@@ -81,7 +81,7 @@ def profile_memory(
         told = memory_native.run(native, asked, Path(scratch), keep, profile) if native else ""
     profile.facts = profile.facts.model_copy(update={"native_heap": told})
     if keep is not None:
-        path = keep / f"{_stem(profile)}.facts.json"
+        path = keep / f"{stem_of(profile)}.facts.json"
         write_text(path, profile.facts.model_dump_json(indent=1) + "\n")
         profile.artefacts.append(str(path))
     return profile
@@ -141,7 +141,7 @@ def _notes(facts: MemoryFacts) -> list[str]:
     return told
 
 
-def _stem(profile: Profile) -> str:
+def stem_of(profile: Profile) -> str:
     """Return a file name for `profile`: a title may hold anything."""
     safe = "".join(each if each.isalnum() or each in "._-" else "-" for each in profile.title.replace("/", "-"))
     return f"{safe[-80:].strip('-.') or 'subject'}-memory"
@@ -149,7 +149,7 @@ def _stem(profile: Profile) -> str:
 
 def _keep(profile: MemoryProfile, trace: Path, keep: Path) -> None:
     """Keep memray's file, and make its flame graphs: of the peak, and of leaks where there are any."""
-    stem = _stem(profile)
+    stem = stem_of(profile)
     kept = keep / f"{stem}.memray.bin"
     write_bytes(kept, trace.read_bytes())
     profile.artefacts.append(str(kept))

@@ -27,9 +27,9 @@ from workbench.profile.memory_subject import Subject, subject_of
 WARM_CALLS = 2  # the first compiles, the second meets the state as grown as it gets
 BATCH_S = 0.005  # calls between two looks at the memory
 FEWEST_CALLS, MOST_TRACKED_CALLS = 8, 20
-TRACK_S = 0.5  # for so long calls are recorded, and at least twice
+TRACK_S = 0.3  # for so long calls are recorded, and at least twice
 LARGEST_GROWTH_BYTES = 256 * 1024**2  # a leak must not take the machine down
-MOST_ALLOCATIONS = 400_000  # recorded and read again in seconds
+MOST_ALLOCATIONS = 200_000  # are recorded, and read again in a few seconds
 
 
 class Phases:
@@ -181,7 +181,7 @@ def track(job: MemoryJob, folder: Path, phases: Phases) -> dict[str, Any]:
     plain_s = (time.perf_counter() - began) / plain_calls
     _record(job, folder / SCRATCH_TRACE, subject, 1)  # what the interpreter keeps for each line that is traced
     (folder / SCRATCH_TRACE).unlink()
-    calls, recorded_s = _record(job, folder / TRACE, subject, MOST_TRACKED_CALLS)
+    calls, recorded_s = _record(job, folder / TRACE, subject, min(MOST_TRACKED_CALLS, MOST_ALLOCATIONS // max(made, 1)))
     return read_trace(folder / TRACE, subject, calls, recorded_s / calls, plain_s, left_out)
 
 

@@ -79,7 +79,8 @@ def asked_of(
         if arguments:
             raise InputError(f"{subject} takes its arguments from a function beside it: name that as setup")
         function = file_function(subject, setup)
-        return Asked(MemoryJob(title=subject, file_function=function, python_objects=True, seconds=seconds), {})
+        title = f"{Path(function.file).name}:{function.name}"
+        return Asked(MemoryJob(title=title, file_function=function, python_objects=True, seconds=seconds), {})
     if callable(subject) and not isinstance(subject, type):
         _refuse_workload(workload, parameters)
         return _function_job(subject, arguments, seconds)

@@ -40,6 +40,8 @@ class Samples:
             pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
         except (OSError, IndexError):  # it has just ended
             return
+        if not pages:  # it has ended, and nobody has waited for it yet
+            return
         self.rows.append(((time.monotonic_ns() - self.began_ns) / 1e9, pages * resource.getpagesize()))
         if len(self.rows) > MOST_SAMPLES:
             self.rows = self.rows[::2]

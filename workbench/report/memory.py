@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import plotly.graph_objects as go
 
 from workbench import figures
 from workbench.errors import InputError, WorkbenchError
+from workbench.figures.flame import flame
 from workbench.figures.memory import MemoryLife, MemoryPhase, allocation_sites, rss_over_time
+from workbench.figures.theme import note
 from workbench.files import cache_folder, write_text
 from workbench.gate.budgets import BudgetOutcome, judge_budgets
 from workbench.gate.rules import read_rules
@@ -64,7 +67,7 @@ def study_memory(
         know(module)
     keep = (job_folder() or cache_folder() / "memory") / PROFILES
     chosen = [function] if function else _selected(kernel, variants)
-    options = {} if function else {"workload": workload or None, **dict(map(read_setting, settings))}
+    options: dict[str, Any] = {} if function else {"workload": workload or None, **dict(map(read_setting, settings))}
     profiles, absent, last = [], [], None
     progress = cell_progress(job_folder())
     for place, subject in enumerate(chosen):
@@ -109,6 +112,21 @@ def sites_figure(study: MemoryStudy) -> go.Figure:
     return allocation_sites([profile.to_record(machine) for profile in study.profiles])
 
 
+def flame_figure(study: MemoryStudy) -> go.Figure:
+    """Return the flame graph of the profile that allocates most: bytes by chain of calls, compiled lines included."""
+    profile = max(study.profiles, key=lambda each: sum(each.stacks.values()))
+    figure = flame(profile, f"{profile.title}: allocated bytes by call and line")
+    figure.layout.meta = {
+        **figure.layout.meta,
+        "description": "Each box is as wide as its share of the bytes that were allocated, whether or not they were "
+        "given back: a function in a strong colour, its lines below in a pale one, below a line what it calls.",
+    }
+    if not profile.stacks:
+        figure.layout.annotations = []
+        note(figure, "nothing was allocated")
+    return figure
+
+
 def rss_figure(study: MemoryStudy) -> go.Figure:
     """Return the resident memory of each process over time."""
     lives = []
@@ -130,9 +148,18 @@ def _judged(study: MemoryStudy) -> list[BudgetOutcome]:
     for profile in study.profiles:
         if profile.facts.is_variant:
             kernel, _, variant = profile.title.partition("/")
-            size = float(profile.facts.watched.peak_rss_bytes)
-            peak = {"metric": "peak_rss", "statistic": "max", "unit": "bytes", "low": None, "high": None, "samples": 1}
-            rows.append(Result(kernel=kernel, variant=variant, value=size, **peak))
+            peak = Result(
+                kernel=kernel,
+                variant=variant,
+                metric="peak_rss",
+                statistic="max",
+                unit="bytes",
+                value=float(profile.facts.watched.peak_rss_bytes),
+                low=None,
+                high=None,
+                samples=1,
+            )
+            rows.append(peak)
     return judge_budgets(read_rules(job_folder()).chosen_budgets(), rows)
 
 

@@ -147,8 +147,7 @@ def _more(profile: MemoryProfile, count: int, verb: str) -> list[str]:
 
 
 def _subject(profile: MemoryProfile) -> str:
-    title = profile.title
-    return plain(title if profile.facts.is_variant else title.rpartition("/")[2], 80)
+    return plain(profile.title, 80)
 
 
 def _source(profile: MemoryProfile, line: Line) -> str:
