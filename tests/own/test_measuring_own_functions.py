@@ -95,6 +95,12 @@ def test_a_file_on_the_command_line():
     assert any("user_vwap/plain is not compiled by Numba" in note for note in run["notes"])
 
 
+def test_what_is_proposed_next_names_the_file_again():
+    done = workbench("run", f"{FILE.name}:user_vwap/fast", "--seconds", "0.1", "--replicates", "1", "--no-save")
+    assert done.returncode == 0, done.stderr
+    assert f"next: workbench profile cpu {FILE.name}:user_vwap/fast" in done.stdout
+
+
 def test_two_variants_of_a_file_are_compared():
     done = workbench("compare", "baseline", "fast", "-k", f"{FILE.name}:user_vwap", "--seconds", "0.2",
                      "--replicates", "1", "--json")  # fmt: skip

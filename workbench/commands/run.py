@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -90,7 +91,7 @@ def command(
     if as_json:
         click.echo(run.to_json())
     else:
-        print_run(run, report)
+        print_run(run, report, asked=kernels)
     _save(run, save_baseline, no_save, as_json)
 
 
@@ -128,8 +129,11 @@ def _open_loop(
     return run_open_loop(kernels, load, as_json, options)
 
 
-def print_run(run: Run, report: Report, width: int | None = None) -> None:
-    """Print tables for a person: times and memory, then what each variant costs against its parent and the first."""
+def print_run(run: Run, report: Report, width: int | None = None, asked: Sequence[str] = ()) -> None:
+    """Print tables for a person: times and memory, then what each variant costs against its parent and the first.
+
+    `asked` is what the person named: a kernel in a file keeps its file in what is proposed next.
+    """
     from rich.console import Console
 
     if width is None and not sys.stdout.isatty():
@@ -153,7 +157,13 @@ def print_run(run: Run, report: Report, width: int | None = None) -> None:
         for text in (f"budget {outcome.title}: {outcome.words}" for outcome in judged):
             console.print(text, markup=False, soft_wrap=True)
         console.print()
-    for line in [*describe_run(run, report), next_step(run)]:
+    following = next_step(run)
+    for text in asked:
+        file, in_file, name = text.rpartition(".py:")
+        if in_file:
+            kernel = name.partition("/")[0]
+            following = following.replace(f" {kernel}/", f" {file}.py:{kernel}/")
+    for line in [*describe_run(run, report), following]:
         console.print(line, markup=False, soft_wrap=True)
 
 
