@@ -1,11 +1,14 @@
 """The roadmap in words: what paid, what made it slower, what is open, what must not be taken."""
 
 import dataclasses
+from pathlib import Path
 
-from ablated import found
+from ablated import CELL, found
 
+from workbench.measure.ablation import read_back
+from workbench.measure.ablation_steps import STEPS
 from workbench.record import Verdict
-from workbench.report.roadmap_words import plan, roadmap_outcome
+from workbench.report.roadmap_words import markdown, plan, roadmap_outcome
 
 
 def sentence(outcome, beginning):
@@ -76,3 +79,23 @@ def test_a_table_shows_names_as_text():
     page = listing._repr_html_()
     assert "<script>" not in page and "&lt;script&gt;" in page and 'aria-label="say &quot;hi&quot;"' in page
     assert str(listing).splitlines() == ['say "hi"', "a<b                 n", "<script>x</script>  1"]
+
+
+def test_an_ablation_is_read_back_from_its_record():
+    told = found()
+    run = told.run.model_copy(update={"notes": [f"{CELL}@fast_math computes something else than start"]})
+    again = read_back(run)
+    assert again.differing == ("fast_math",)
+    assert {"unchecked", "fast_math", "spin_lock", "combined_book"} <= {step.name for step in again.steps}
+    assert "hints" not in {step.name for step in again.steps}, "it was not measured, and could have been"
+    page = markdown(again)
+    assert page.startswith("**The whole roadmap makes it 2.08 times as fast")
+    assert "| fast math | quick wins | 60.0 ns |" in page and "- fast math made it SLOWER" in page
+    assert len({row.count("|") for row in page.splitlines() if row.startswith("|")}) == 1
+
+
+def test_the_page_of_the_roadmap_tells_every_step_as_it_is():
+    page = (Path(__file__).parents[2] / "docs" / "optimization-roadmap.md").read_text(encoding="utf-8")
+    for step in STEPS:
+        told = (step.phase, step.title, step.effort, step.risk, step.mitigation, step.roll_back)
+        assert f"| {' | '.join(told)} |" in page, f"{step.name} is told otherwise"

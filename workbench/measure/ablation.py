@@ -182,6 +182,15 @@ def ablate(
     return Ablated(run, tuple(steps), absent, tuple(dict.fromkeys(differing)))
 
 
+def read_back(run: Run, first: str = FIRST, steps: Sequence[Step] = STEPS) -> Ablated:
+    """Return an ablation from its record: the steps that it measured, and those that cannot be had here."""
+    labels = {row.variant.rpartition("@")[2] for row in run.results}
+    chosen = tuple(step for step in steps if step.name in labels or step.absent())
+    told = [note for note in run.notes if " computes something else than " in note]
+    differing = tuple(note.removeprefix(f"{first}@").partition(" computes ")[0] for note in told)
+    return Ablated(run, chosen, {step.name: step.absent() for step in chosen if step.absent()}, differing)
+
+
 def merged(reports: Sequence[Report], pairs: Sequence[tuple[str, str]]) -> Run:
     """Return one record of several measurements that share their start."""
     from workbench.measure.runs import build_run

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from workbench import figures
+from workbench.figures import figure_table
 from workbench.figures.text import number, percent_change, plain
 from workbench.figures.waterfall import START, alone_row, compared, mean_of, measured, paired
 from workbench.gate.outcome import Outcome
@@ -55,6 +56,19 @@ def plan(found: Ablated) -> Listing:
     )  # fmt: skip
     columns = ("step", "phase", "idea", "effort", "risk", "mitigation", "way back", "measured here")
     return Listing(columns, rows, "What adopting each step takes, in the order in which a team would go")
+
+
+def markdown(found: Ablated) -> str:
+    """Return the waterfall's table and the findings, for a page of text."""
+    table = figure_table(figure(found))
+    words = roadmap_outcome(found)
+    machine, run = found.run.machine, found.run
+    made = f"{machine.cpu_model}, {machine.cores} cores, Linux {machine.linux}, {run.created:%d %B %Y, %H:%M} UTC"
+    how = f"{run.workload.name}, {run.workload.events:,} events; {len(run.replicates)} rounds of fresh processes"
+    rows = [table.columns, tuple("---" for _ in table.columns), *table.rows]
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    told = [f"- {sentence}" for sentence in words.findings]
+    return "\n".join([f"**{words.headline}**", "", f"Measured on {made}. {how}.", "", *lines, "", *told])
 
 
 def conclude_roadmap(found: Ablated) -> Words:
