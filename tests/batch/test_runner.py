@@ -151,6 +151,34 @@ def test_attempts_are_counted_and_a_failed_ones_results_do_not_stay(tmp_path, mo
     assert not list((tmp_path / "job").glob(".attempt-*"))
 
 
+def test_only_what_an_attempt_made_is_swept(tmp_path, monkeypatch):
+    def executes(notebook, values, limit_s, environment, execution, on_cell, log):
+        execution.notebook = notebook
+        scratch = Path(environment["WORKBENCH_JOB_FOLDER"])
+        (scratch / "profile").mkdir()
+        (scratch / "profile" / "lines.html").write_text("")
+        (scratch / f"{values['name']}.txt").write_text("")
+        return None
+
+    monkeypatch.setattr(runner, "execute", executes)
+    folder = tmp_path / "a folder that a person chose"
+    (folder / "letters").mkdir(parents=True)
+    for mine in ("thesis.txt", "letters/first.txt", ".lock"):
+        (folder / mine).write_text("mine")
+    notebook = write_notebook(folder / "tiny.ipynb", "1")
+    runner.run_job(a_job(notebook, name="first"), folder, render)
+    assert (folder / "first.txt").is_file() and (folder / "profile").is_dir()
+    state = runner.run_job(a_job(notebook, name="second"), folder, render)
+    assert state.made == ["executed.ipynb", "profile", "second.txt"]
+    assert not (folder / "first.txt").exists() and (folder / "second.txt").is_file() and notebook.is_file()
+    assert all((folder / mine).read_text() == "mine" for mine in ("thesis.txt", "letters/first.txt", ".lock"))
+
+    hostile = state.model_copy(update={"made": ["..", "letters/first.txt", "/etc/x", "params.json"]})
+    runner.write_state(folder, hostile)
+    runner.run_job(a_job(notebook, name="third"), folder, render)
+    assert (folder / "letters" / "first.txt").is_file()
+
+
 def test_the_state_file_is_json_that_others_read(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "execute", no_execution)
     _, folder = run(tmp_path, "1")

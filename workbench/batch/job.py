@@ -95,6 +95,7 @@ class State(BaseModel):
     cells: int = 0
     attempts: list[Attempt] = Field(default_factory=list)
     failure: Failure | None = None
+    made: list[str] = Field(default_factory=list, description="files and folders of the last attempt, beside its own")
 
 
 def job_key(notebook: Path, parameters: dict[str, Any], machine: Machine, rules: Rules | None = None) -> str:

@@ -30,6 +30,8 @@ from workbench.batch.job import (
     LOCK,
     LOG,
     PARAMS,
+    REPORT,
+    RESULTS,
     STATE,
     Attempt,
     Failure,
@@ -43,11 +45,14 @@ from workbench.batch.papermill_engine import Execution, execute
 from workbench.batch.parameters import ParameterError, check_parameters, declared_parameters, read_notebook
 from workbench.errors import InputError, WorkbenchError
 from workbench.files import write_text
+from workbench.gate.outcome import FILE as OUTCOME
 from workbench.gate.outcome import read_outcome
+from workbench.gate.rules import FILE as RULES
 from workbench.gate.rules import Rules, write_rules
 
 Render = Callable[[Path, State], None]
 OnCell = Callable[[int, int], None]
+_OWN = (EXECUTED, RESULTS, OUTCOME, RULES, REPORT)  # what an attempt may have left, by fixed names
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -59,11 +64,12 @@ def run_job(job: Job, folder: Path, render: Render, on_cell: OnCell = lambda cel
     Raises InputError or WorkbenchError only where the folder itself cannot be written.
     """
     attempts = _earlier_attempts(folder, job.key)
+    made = _made_before(folder)
     for _ in range(job.retries + 1):
-        state = _attempt(job, folder, attempts, on_cell)
+        state = _attempt(job, folder, attempts, made, on_cell)
         state = _render(folder, state, render)
         write_state(folder, state)
-        attempts = list(state.attempts)
+        attempts, made = list(state.attempts), list(state.made)
         if state.status == "finished":
             break
     return state
@@ -87,13 +93,23 @@ def _earlier_attempts(folder: Path, key: str) -> list[Attempt]:
     return [*earlier.attempts, Attempt(started=earlier.started, duration_s=duration_s, failure=failure)]
 
 
-def _attempt(job: Job, folder: Path, attempts: list[Attempt], on_cell: OnCell) -> State:
+def _made_before(folder: Path) -> list[str]:
+    """Return what the last attempt of whichever job put into the folder."""
+    with contextlib.suppress(WorkbenchError):
+        earlier = read_state(folder)
+        return [] if earlier is None else list(earlier.made)
+    return []
+
+
+def _attempt(job: Job, folder: Path, attempts: list[Attempt], made: list[str], on_cell: OnCell) -> State:
     """Run the notebook once; every failure of it becomes a `Failure`, none an exception."""
     started = datetime.datetime.now(datetime.UTC)
     clock = time.monotonic()
-    begun = State(status="running", key=job.key, host=socket.gethostname(), started=started, attempts=attempts)
+    begun = State(
+        status="running", key=job.key, host=socket.gethostname(), started=started, attempts=attempts, made=made
+    )
     write_state(folder, begun)
-    _sweep(folder)
+    _sweep(folder, made)
     scratch = folder / f".attempt-{os.getpid()}-{len(attempts) + 1}"
     scratch.mkdir(parents=True)
     execution = Execution()
@@ -111,6 +127,8 @@ def _attempt(job: Job, folder: Path, attempts: list[Attempt], on_cell: OnCell) -
             told = f"it could not be run: {type(error).__name__}: {error}"
             failure = Failure(kind="bad notebook", sentence=told, traceback=traceback.format_exc())
         log.info("finished" if failure is None else f"failed: {failure.sentence}")
+    begun = begun.model_copy(update={"made": sorted(item.name for item in scratch.iterdir())})
+    write_state(folder, begun)  # before they are there: what a killed process leaves is known to be its own
     _move_in(scratch, folder)
     duration = round(time.monotonic() - clock, 3)
     return begun.model_copy(
@@ -163,13 +181,19 @@ def _render(folder: Path, state: State, render: Render) -> State:
     return state
 
 
-def _sweep(folder: Path) -> None:
-    """Take away what an earlier attempt left: its results must never pass for this one's."""
-    for left in folder.iterdir():
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
-        elif left.name not in (PARAMS, STATE, LOG, LOCK):  # whoever holds the lock holds this very file
-            left.unlink(missing_ok=True)
+def _sweep(folder: Path, made: list[str]) -> None:
+    """Take away what an earlier attempt left, and nothing else: the folder may be one that a person chose."""
+    for left in folder.glob(".attempt-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    kept = (PARAMS, STATE, LOG, LOCK, "", ".", "..")
+    for name in {*made, *_OWN}:
+        if name in kept or Path(name).name != name:  # a state that somebody else wrote names nothing outside
+            continue
+        path = folder / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _move_in(scratch: Path, folder: Path) -> None:
