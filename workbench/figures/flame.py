@@ -21,6 +21,8 @@ LEAST_SHARE = 0.002  # narrower boxes cannot be read, nor clicked
 MOST_BOXES = 600
 TABLE_ROWS = 80
 _ROW_PX = 25
+_ROW_CHARACTERS = 150  # in a box over the whole width of a report's page
+_TEXT_PX = 11  # smaller is not readable: a box that is too narrow for it has no text until it is widened
 _DARK_TEXT, _LIGHT_TEXT = "#1c2430", "#ffffff"
 _ROOT, _ROOT_TEXT = "#8a94a0", "#10151c"
 _LESS, _SAME, _MORE = (47, 125, 209), (214, 218, 224), (210, 73, 31)
@@ -169,26 +171,28 @@ def _draw(
         go.Icicle(
             ids=[identifier for identifier, *_ in boxes],
             parents=[above for _, above, *_ in boxes],
-            labels=[_label(box) for _, _, box, _ in boxes],
+            labels=[_label(box, box.amount / total) for _, _, box, _ in boxes],
             values=[box.amount / total for _, _, box, _ in boxes],
             branchvalues="total",
             sort=False,
             tiling={"orientation": "v", "pad": 1},
             pathbar={"visible": False},
+            leaf={"opacity": 1},
             marker={"colors": [colour for colour, _ in colours], "line": {"width": 0}},
-            textfont={"color": [text for _, text in colours], "size": 12},
+            textfont={"color": [text for _, text in colours], "size": _TEXT_PX},
             textposition="middle left",
             texttemplate="%{label}",
             hovertext=hovers,
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )
+    figure.update_layout(uniformtext={"minsize": _TEXT_PX, "mode": "hide"})
 
 
-def _label(box: Box) -> str:
-    if not box.place:
-        return label(box.name, 60)
-    return label(f"{box.place}  {box.source}" if box.source else box.place, 110)
+def _label(box: Box, share: float) -> str:
+    """Return what stands in a box: a line's source too where there is room for it."""
+    told = f"{box.place}  {box.source}" if box.place and box.source else box.place or box.name
+    return label(told if len(told) <= share * _ROW_CHARACTERS else box.place or box.name, 110)
 
 
 def _function_colours(root: Box) -> dict[str, str]:

@@ -18,7 +18,7 @@ class ToolCost:
 
     tool: str
     variant: str
-    slowdown: float | None = None  # a call's time while watched over the time alone
+    slowdown: float | None = None  # a call's time while watched over that alone: the wall's of py-spy, else CPU time
     samples: float | None = None
     agreement: float | None = None  # of the lines' shares with the workbench's own sampler, 0 .. 1
     own_cpu_s: float | None = None
@@ -56,7 +56,10 @@ def tool_costs(costs: Sequence[ToolCost], name: str = "What each profiler costs"
         figure.update_xaxes(
             title="a call's time while watched, against alone [%]", range=[low - room if low < 0 else 0, high + room]
         )
-    description = "Longer bars disturb more. A bar below 0 tells how far two stretches of one process differ by chance."
+    description = (
+        "Longer bars disturb more; a bar below 0 tells how far two stretches of one process differ by chance. It is CPU "
+        "time, but of py-spy the wall's: it stops its target."
+    )
     columns = ("tool", "variant", "slower by", "samples", "same lines as the sampler", "CPU of its own", "missing")
     return finish(figure, name, description, Table(columns, tuple(map(_row, costs))), row_height(known))
 

@@ -194,10 +194,9 @@ def state_overhead(
     cpus = median(watched.cpu_ns), median([each for spent in alone for each in spent.cpu_ns])
     wall, cpu = walls[0] / walls[1], cpus[0] / cpus[1]
     profile.overhead |= {
-        "wall_slowdown_ratio": wall,
-        "cpu_slowdown_ratio": cpu,
-        "alone_ns_per_call": walls[1],
-        "watched_ns_per_call": walls[0],
+        "wall_slowdown": wall,
+        "cpu_slowdown": cpu,
+        "run_s": walls[1] / 1e9,
         "tool_cpu_s": tool_cpu_s,
         "duration_s": (watched.ended_ns - watched.began_ns) / 1e9,
     }

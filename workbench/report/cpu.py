@@ -10,10 +10,12 @@ import plotly.graph_objects as go
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.figures.flame import differential_flame, flame
+from workbench.figures.line_differences import line_differences
 from workbench.figures.tool_costs import tool_costs
 from workbench.measure.job import read_setting
 from workbench.measure.timing_lock import timing_lock
 from workbench.profile.cpu_tools import OWN, TOOLS, profile_with, write_formats
+from workbench.profile.differences import TIME, differences
 from workbench.profile.profile import Profile
 from workbench.report.cell_progress import cell_progress
 from workbench.report.cpu_words import CpuProfiles, costs_of, cpu_outcome
@@ -47,8 +49,11 @@ def profile_time(
         raise InputError(f"tools are {', '.join(TOOLS)}; asked for was {', '.join(unknown) or 'none'}")
     name = know(module) if module else kernel
     chosen = list(variants) or _ends(name)
-    options: dict[str, Any] = {"seconds": seconds, "workload": _events(workload), **dict(map(read_setting, settings))}
-    keep = job_folder() / PROFILES if job_folder() else None  # type: ignore[operator]
+    options: dict[str, Any] = {"seconds": seconds, **dict(map(read_setting, settings))}
+    if workload:
+        options["workload"] = _events(workload)
+    folder = job_folder()
+    keep = folder / PROFILES if folder else None
     progress = cell_progress(job_folder())
     profiles = CpuProfiles(name)
     plan = [(variant, tool) for tool in sorted(tools, key=lambda tool: tool != OWN) for variant in chosen]
@@ -95,9 +100,9 @@ def _ends(kernel: str) -> list[str]:
 def _events(workload: str) -> Any:
     from workbench import workloads
 
-    if workload and Path(workload).is_file():
+    if Path(workload).is_file():
         return workloads.load(Path(workload)).events
-    return (workloads.parse(workload) if workload else workloads.default()).events
+    return workloads.parse(workload).events
 
 
 def main_flame(profiles: CpuProfiles, tool: str = OWN) -> go.Figure:
@@ -110,12 +115,25 @@ def main_flame(profiles: CpuProfiles, tool: str = OWN) -> go.Figure:
 
 def change_flame(profiles: CpuProfiles) -> go.Figure:
     """Return the flame graph of what changed from the first variant to the last; of one variant, between two tools."""
+    before, after, name = _two(profiles)
+    return differential_flame(before, after, name)
+
+
+def change_lines(profiles: CpuProfiles) -> go.Figure:
+    """Return what changed from the first variant to the last, line against line; of one variant, between two tools."""
+    before, after, _ = _two(profiles)
+    told = differences(before, after)
+    return line_differences(told.rows(), before.title, after.title, "ns" if told.main == TIME else told.main)
+
+
+def _two(profiles: CpuProfiles) -> tuple[Profile, Profile, str]:
+    """Return the two profiles that are compared, and what the figure is called; an empty text for its own name."""
     if len(profiles.variants) > 1:
-        return differential_flame(profiles.best(profiles.variants[0]), profiles.best(profiles.variants[-1]))
-    taken = list(profiles.found.items())
-    (_, one), first = taken[0]
-    (_, other), last = taken[-1]
-    return differential_flame(first, last, f"{first.title}: change of share from {one} to {other}")
+        return profiles.best(profiles.variants[0]), profiles.best(profiles.variants[-1]), ""
+    taken = [(tool, profile) for (_, tool), profile in profiles.found.items()]
+    first, before = taken[0]
+    last, after = [each for each in taken if each[1].main == before.main][-1]
+    return before, after, f"{before.title}: change of share from {first} to {last}"
 
 
 def cost_figure(profiles: CpuProfiles) -> go.Figure:

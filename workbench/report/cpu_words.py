@@ -13,6 +13,15 @@ from workbench.profile.cpu_tools import OWN
 from workbench.profile.profile import Profile
 
 TOP_LINES = 3
+_SLOWDOWNS = {
+    OWN: ("slowdown", "estimated_slowdown"),
+    "py-spy": ("wall_slowdown",),
+    "perf": ("cpu_slowdown",),
+    "scalene": ("cpu_slowdown",),
+}
+"""What tells a tool's cost: CPU time, which other programs do not change; py-spy stops its target, and only the wall's
+time shows that."""
+
 WORTH_TELLING = 0.02  # a change of a function's share below two percentage points is the noise of sampling
 
 
@@ -53,7 +62,7 @@ def costs_of(profiles: CpuProfiles) -> list[ToolCost]:
             ToolCost(
                 tool,
                 variant,
-                over.get("wall_slowdown_ratio", over.get("wall_slowdown", over.get("estimated_slowdown"))),
+                next((over[name] for name in _SLOWDOWNS.get(tool, ()) if name in over), None),
                 over.get("samples"),
                 agreement(own, profile) if own is not None and tool != OWN and own.total else None,
                 over.get("tool_cpu_s") or None,
@@ -80,15 +89,14 @@ def _headline(name: str, profile: Profile) -> str:
     if not ranked:
         return f"No sample of {name} fell on compiled code."
     place, share, source, function = ranked[0]
-    return f"{name} spends {100 * share:.0f} % of its time on {place} in {function}{_quoted(source)}."
+    return f"{name} spends {100 * share:.0f} % of its time on {place} in {function}{_quoted(source)}"
 
 
 def _lines(variant: str, profile: Profile) -> list[str]:
     ranked = _ranked(profile)[:TOP_LINES]
     if not ranked:
         return []
-    told = "; ".join(f"{100 * share:.0f} % {place}{_quoted(source)}" for place, share, source, _ in ranked)
-    return [f"{variant}: {told}."]
+    return [f"{variant}: {100 * share:.0f} % {place}{_quoted(source)}" for place, share, source, _ in ranked]
 
 
 def _ranked(profile: Profile) -> list[tuple[str, float, str, str]]:
@@ -108,7 +116,7 @@ def _ranked(profile: Profile) -> list[tuple[str, float, str, str]]:
 
 
 def _quoted(source: str) -> str:
-    return f", `{source if len(source) <= 90 else source[:89] + '…'}`" if source else ""
+    return f": {source if len(source) <= 90 else source[:89] + '…'}" if source else ""
 
 
 def _changes(before: str, after: str, one: Profile, other: Profile) -> list[str]:
