@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from workbench.commands._profiling import deliver, profile_options, workload_options
+from workbench.commands._measured import deliver_measured
+from workbench.commands._profiling import profile_options, workload_options
 
 
 @click.command("contention")
@@ -32,18 +33,18 @@ def command(
 
     KERNEL alone takes every variant; KERNEL/VARIANT the variant, its parent and its children.
     """
-    from workbench.profile.run import profile
+    from workbench.profile.contention import profile_contention
     from workbench.profile.users import know
+    from workbench.report.contention_words import contention_outcome
 
     for module in modules:
         know(module)
-    found = profile(
+    found = profile_contention(
         variant,
-        kind="contention",
         threads=threads,
         seconds=seconds,
         replicates=replicates,
         trace=not no_trace,
         **workload_options(**data),
     )
-    deliver(found, out, as_json)
+    deliver_measured(found, lambda: contention_outcome(found), out, as_json)

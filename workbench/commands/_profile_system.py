@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from workbench.commands._profiling import deliver, profile_options, workload_options
+from workbench.commands._measured import deliver_measured
+from workbench.commands._profiling import profile_options, workload_options
 
 
 @click.command("system")
@@ -27,18 +28,18 @@ def command(
     **data: Any,
 ) -> None:
     """System calls by line, context switches, page faults, and what Linux and the hypervisor take from the core."""
-    from workbench.profile.run import profile
+    from workbench.profile.system import profile_system
     from workbench.profile.users import know
+    from workbench.report.system_words import system_outcome
 
     for module in modules:
         know(module)
-    found = profile(
+    found = profile_system(
         variant,
-        kind="system",
         seconds=seconds,
         trace_seconds=trace_seconds,
         trace=not no_trace,
         keep=out,
         **workload_options(**data),
     )
-    deliver(found, out, as_json)
+    deliver_measured(found, lambda: system_outcome(found), out, as_json)

@@ -19,26 +19,29 @@ _UNIT = "operations/s"
 def throughput_by_threads(title: str, rows: Sequence[Mapping[str, Any]]) -> go.Figure:
     """Return throughput from zero over the number of threads, with intervals, one line for each variant.
 
+    The axis ends above the highest value; an interval that is wider leaves the figure, and stands in its table.
+
     `rows` are those of a contention profile. Dotted lines from each variant's first point show what each further
     thread would bring if they did not meet.
     """
     lines: dict[str, list[tuple[int, Mapping[str, float]]]] = {}
     for row in rows:
-        matched = _POINT.match(str(row["function"]))
-        if matched is not None and not row["file"] and not matched[1].startswith("lines that "):
+        matched = _POINT.match(str(row.get("measured", "")))
+        if matched is not None:
             lines.setdefault(matched[1], []).append((int(matched[2]), row["counters"]))
     figure = go.Figure()
-    drawn = 0
+    tops = [0.0]
     for place, (variant, found) in enumerate(lines.items()):
         points = [(threads, at) for threads, at in sorted(found, key=lambda pair: pair[0]) if "throughput_per_s" in at]
-        drawn += len(points)
         if points:
             _draw(figure, place, variant, points)
-    if not drawn:
+            alone = points[0][1]["throughput_per_s"] / points[0][0]
+            tops += [max(at["throughput_per_s"], alone * threads) for threads, at in points]
+    if max(tops) == 0.0:
         note(figure, "no throughput with several threads was measured")
     numbers = sorted({threads for found in lines.values() for threads, _ in found}) or [1]
     figure.update_xaxes(title_text="threads", tickvals=numbers, range=[numbers[0] - 0.3, numbers[-1] + 0.3])
-    figure.update_yaxes(title_text=f"throughput ({_UNIT}, from zero)", tickformat="~s", rangemode="tozero")
+    figure.update_yaxes(title_text=f"throughput ({_UNIT}, from zero)", tickformat="~s", range=[0, 1.15 * max(tops)])
     columns = ("variant", "threads", "throughput", "from", "to", "p50", "p99", "switches an operation", "futex calls")
     cells = tuple(_cells(variant, threads, at) for variant, found in lines.items() for threads, at in found)
     description = (

@@ -21,7 +21,7 @@ def jitter_percentiles(title: str, rows: Sequence[Mapping[str, Any]]) -> go.Figu
 
     `rows` are those of a system profile. The legend says which part of the time was taken.
     """
-    found = {str(row["function"]): row["counters"] for row in rows if str(row["function"]).startswith(_PREFIX)}
+    found = {name: row["counters"] for row in rows if (name := str(row.get("measured", ""))).startswith(_PREFIX)}
     figure = go.Figure()
     cells = []
     for place, (name, counters) in enumerate(found.items()):

@@ -21,7 +21,7 @@ def calls_per_operation(title: str, rows: Sequence[Mapping[str, Any]]) -> go.Fig
 
     Calls that compiled code made have the first colour, those of libraries and the interpreter the last.
     """
-    found = [row for row in rows if not row["file"] and str(row["function"]).startswith(_CALL)]
+    found = [row for row in rows if str(row.get("measured", "")).startswith(_CALL)]
     shown = sorted(
         (row for row in found if row["counters"]["calls_per_operation"] >= LEAST_SHOWN),
         key=lambda row: -row["counters"]["calls_per_operation"],
@@ -50,7 +50,7 @@ def calls_per_operation(title: str, rows: Sequence[Mapping[str, Any]]) -> go.Fig
     figure.update_xaxes(type="log", title_text="calls an operation (log)")
     figure.update_yaxes(
         tickvals=list(range(len(shown))),
-        ticktext=[label(str(row["function"]).removeprefix(_CALL)) for row in shown],
+        ticktext=[label(str(row["measured"]).removeprefix(_CALL)) for row in shown],
         range=[max(len(shown), 1) - 0.4, -0.6],
         showgrid=False,
     )
@@ -65,7 +65,7 @@ def calls_per_operation(title: str, rows: Sequence[Mapping[str, Any]]) -> go.Fig
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     counters = row["counters"]
     return (
-        str(row["function"]).removeprefix(_CALL),
+        str(row["measured"]).removeprefix(_CALL),
         f"{counters['calls_per_operation']:.4g}",
         f"{counters['calls']:,.0f}",
         f"{100 * counters['compiled_share']:.0f} %" if counters["unwound"] else "not known",

@@ -48,10 +48,6 @@ class ContentionProfile(MeasuredProfile):
         """Return with how many threads `run` was measured."""
         return next((int(parameters.get("threads", 1)) for parameters in run.parameters.values()), 1)
 
-    def __str__(self) -> str:
-        said = [f"- {finding.sentence}" for finding in self.findings]
-        return "\n".join([super().__str__(), *said])
-
 
 def profile_contention(
     subject: Any,
@@ -218,6 +214,8 @@ def _add_lines(profile: ContentionProfile, variant: Variant, level: int, rows: S
             f"{variant.full_name} with {level} threads: a thread's share does not end without the others, so who "
             "writes which line was not seen; parameters that let each end alone (as a longer queue) show it"
         )
+        return
+    if level == 1:
         return
     total = {"known": float(bool(rows)), "lines": 0.0, "false_lines": 0.0, "true_lines": 0.0}
     for row in rows:

@@ -18,7 +18,7 @@ _RULE = "light-dark(#d1d9e0,#3d444d)"
 class MeasuredProfile(Profile):
     """Counters by line, and `measured`: figures by what they are of, each under a name with its unit.
 
-    In a record they are rows without a file, whose function is what they are of.
+    In a record they are rows without a function and a file: ``measured`` says what they are of.
     """
 
     measured: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -30,6 +30,14 @@ class MeasuredProfile(Profile):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/html": self._html(), "text/plain": str(self)}
+
+    def page(self) -> str:
+        """Return a whole HTML page, light or dark as the reader's system is; it asks for no other file."""
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="color-scheme" content="light dark">'
+            f"<title>{escaping.escape(self.title)}: {escaping.escape(self.kind)}</title></head>"
+            f'<body style="margin:16px;background:light-dark(#ffffff,#0d1117)">{self._html()}</body></html>\n'
+        )
 
     def __str__(self) -> str:
         head = [annotated.text(self)] if self.counters else [f"{self.title}: {self.kind}", *self.notes]
@@ -54,7 +62,8 @@ class MeasuredProfile(Profile):
 def measured_row(name: str, of: Mapping[str, float], details: Mapping[str, str]) -> dict[str, Any]:
     """Return the row of a record that holds the figures `of` what is called `name`."""
     return {
-        "function": name,
+        "measured": name,
+        "function": "",
         "file": "",
         "line": 0,
         "source": "",
@@ -68,7 +77,7 @@ def measured_row(name: str, of: Mapping[str, float], details: Mapping[str, str])
 
 def measured_in(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
     """Return what was measured, by its name, out of the rows of a profile or of its record."""
-    return {str(row["function"]): dict(row["counters"]) for row in rows if not row["file"]}
+    return {str(row["measured"]): dict(row["counters"]) for row in rows if "measured" in row}
 
 
 def _told(of: Mapping[str, float]) -> str:

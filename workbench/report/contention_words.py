@@ -6,6 +6,7 @@ from workbench.figures.text import number, plain
 from workbench.gate.outcome import Outcome
 from workbench.profile.contention import ContentionProfile
 from workbench.profile.contention_findings import Finding, points, speed_up
+from workbench.record import Comparison, Run
 from workbench.report.findings import comparison_sentence
 from workbench.report.system_words import _sentences
 
@@ -27,12 +28,7 @@ def contention_outcome(profile: ContentionProfile) -> Outcome:
         return Outcome(headline=headline, findings=_sentences(profile.notes))
     findings = [finding.sentence for finding in profile.findings]
     findings += _scaling(profile)
-    findings += [
-        comparison_sentence(row)
-        for run in profile.runs
-        for row in run.comparisons
-        if row.metric == "throughput" and profile.threads_of(run) > 1
-    ]
+    findings += [comparison_sentence(row) for run in profile.runs for row in _comparisons(profile, run)]
     if "probe_slowdown_ratio" in profile.overhead:
         findings.append(
             f"The probes that count and stamp made runs {profile.overhead['probe_slowdown_ratio']:.2f} times as long; "
@@ -40,8 +36,8 @@ def contention_outcome(profile: ContentionProfile) -> Outcome:
         )
     if "strace_call_us" in profile.overhead:
         findings.append(
-            f"strace shows {profile.overhead['strace_call_us']:.3g} µs for a call that does nothing: waiting calls "
-            "were counted in runs of their own, throughput and percentiles come from runs that nobody traced."
+            f"strace shows {number(1e3 * profile.overhead['strace_call_us'], 'ns')} for a call that does nothing: "
+            "waiting calls were counted in runs of their own, throughput comes from runs that nobody traced."
         )
     return Outcome(headline=_headline(title, profile.findings), findings=[*findings, *_sentences(profile.notes)])
 
@@ -54,6 +50,13 @@ def _headline(title: str, findings: list[Finding]) -> str:
         sure = "" if finding.sure else " (likely)"
         told.append(f"{plain(finding.variant)} {_NAMES[finding.kind]}{sure} with {finding.threads} threads")
     return f"{title}: {'; '.join(told)}."
+
+
+def _comparisons(profile: ContentionProfile, run: Run) -> list[Comparison]:
+    """Return the comparisons of throughput with several threads, each pair once: with its faster side as B."""
+    rows = [row for row in run.comparisons if row.metric == "throughput" and profile.threads_of(run) > 1]
+    pairs = {(row.a, row.b): row for row in rows}
+    return [row for row in rows if (row.b, row.a) not in pairs or row.ratio < pairs[row.b, row.a].ratio]
 
 
 def _scaling(profile: ContentionProfile) -> list[str]:

@@ -50,7 +50,7 @@ def system_outcome(profile: Counted) -> Outcome:
     title = plain(profile.title)
     if run is None:
         return Outcome(headline=f"Nothing was measured of {title}.", findings=_sentences(profile.notes))
-    where = {str(row["function"]): str(row["detail"]) for row in rows if not row["file"]}
+    where = {str(row["measured"]): str(row["detail"]) for row in rows if "measured" in row}
     traced = any(name.startswith(CALL) for name in measured) or "strace_call_us" in profile.overhead
     judged = _calls(measured, where, run)
     judged += _switches(run) + _faults(run)
@@ -83,7 +83,7 @@ def _calls(
             continue
         call = plain(name.removeprefix(CALL))
         at = f" at {plain(where[name], 120)}" if where.get(name) else ""
-        often = f"{of['calls_per_operation']:.3g} times an operation"
+        often = _often(of["calls_per_operation"])
         share = f"{100 * of['share_of_operation']:.0f} %"
         if call == "futex":
             short = f"waits for a lock in Linux (futex {often}{at})"
@@ -97,6 +97,10 @@ def _calls(
             told = f"A system call in its hot path{at}: {call} {often}, some {least} each, about {share} of its time."
         found.append(Judged(told, short, True))
     return found
+
+
+def _often(times: float) -> str:
+    return "once an operation" if 0.995 <= times < 1.005 else f"{times:.3g} times an operation"
 
 
 def _switches(run: Mapping[str, float]) -> list[Judged]:
@@ -142,10 +146,10 @@ def _cost_sentences(profile: Counted, run: Mapping[str, float]) -> list[str]:
     found = []
     ratio = profile.overhead.get("strace_slowdown_ratio")
     if "strace_call_us" in profile.overhead:
-        slow = f"made an operation {ratio:.3g} times as long; it " if ratio is not None else ""
+        slow = f"made an operation {ratio:,.0f} times as long; it " if ratio is not None else ""
         found.append(
-            f"strace {slow}shows {profile.overhead['strace_call_us']:.3g} µs for a call that does nothing, which takes "
-            f"{number(run['bare_call_ns'], 'ns')} without it: its counts hold, its times do not."
+            f"strace {slow}shows {number(1e3 * profile.overhead['strace_call_us'], 'ns')} for a call that does nothing "
+            f"and takes {number(run['bare_call_ns'], 'ns')} without it: its counts hold, its times do not."
         )
     if profile.overhead.get("jitter_watching_cores"):
         found.append("The loop that watched for gaps took another core wholly, and nothing of the measured one.")

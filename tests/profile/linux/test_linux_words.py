@@ -21,7 +21,7 @@ PLANTED = {"getppid": {"calls_per_operation": 1.0, "share_of_operation": 0.4}}
 def test_a_system_call_in_the_hot_path_is_named_with_its_line():
     outcome = system_outcome(a_system_profile(PLANTED))
     assert outcome.headline == (
-        "mine/fast makes a system call in its hot path: getppid 1 times an operation at mine.py:7 in work."
+        "mine/fast makes a system call in its hot path: getppid once an operation at mine.py:7 in work."
     )
     assert any("about 40 % of its time" in sentence for sentence in outcome.findings)
     assert any("made an operation 120 times as long" in sentence for sentence in outcome.findings)
