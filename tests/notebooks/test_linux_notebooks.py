@@ -15,7 +15,7 @@ from workbench.files import shipped
 from workbench.gate.outcome import read_outcome
 
 PLANTED = Path(__file__).parents[1] / "profile" / "linux"
-TEACHING = Path(abilities.__file__).parent / "profile" / "teaching"
+TEACHING = Path(abilities.__file__).parents[1] / "profile" / "teaching"
 TINY = {"seconds": 0.4, "trace_seconds": 1.0, "jitter_seconds": 0.1}
 TINY_THREADS = {"seconds": 0.4, "watch_seconds": 0.4, "replicates": 2}
 
