@@ -95,6 +95,8 @@ def test_a_pure_call_counts_for_the_line_that_uses_its_result(toy):
 def test_names_are_those_of_python():
     assert readable_name("_ZN3toy1fB2v1B56c8tJTIeFIE5ArrayIdLi1E") == "toy.f"
     assert readable_name("_ZN3toy17outer_3clocals_3eB2v1B3c8tE") == "toy.outer<locals>"
+    assert readable_name("_ZN3toy14divide_and_addB2v1B3c8tE") == "toy.divide_and_add"
+    assert readable_name("_ZN3toy6sma_20B2v1B3c8tE") == "toy.sma_20"
     assert readable_name("sin") == "sin"
     assert readable_name("__ufunc__._ZN8__main__3mixB2v1B52c8tE") == "__main__.mix"
 

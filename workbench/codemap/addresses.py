@@ -162,14 +162,9 @@ def readable_name(symbol: str) -> str:
 
 
 def _unescaped(part: str) -> str:
-    """Return `part` with Numba's ``_3c`` escapes turned back into characters."""
-    out, rest = "", part
-    while rest:
-        code = rest[1:3]
-        if rest[0] == "_" and len(code) == 2 and all(digit in "0123456789abcdef" for digit in code):
-            character = chr(int(code, 16))
-            if not character.isalnum():
-                out, rest = out + character, rest[3:]
-                continue
-        out, rest = out + rest[0], rest[1:]
-    return out
+    """Return `part` with the brackets of ``<locals>`` back, which Numba writes as ``_3c`` and ``_3e``.
+
+    It writes other characters so too, but leaves underscores as they are: ``_ad`` in ``divide_and_add`` is no escape.
+    A name of Python has no others.
+    """
+    return part.replace("_3c", "<").replace("_3e", ">")

@@ -57,8 +57,8 @@ def tool_costs(costs: Sequence[ToolCost], name: str = "What each profiler costs"
             title="a call's time while watched, against alone [%]", range=[low - room if low < 0 else 0, high + room]
         )
     description = (
-        "Longer bars disturb more; a bar below 0 tells how far two stretches of one process differ by chance. It is CPU "
-        "time, but of py-spy the wall's: it stops its target."
+        "Longer bars disturb more; a bar below 0 tells how far two stretches of one process differ by chance. It is "
+        "CPU time, but of py-spy the wall's: it stops its target."
     )
     columns = ("tool", "variant", "slower by", "samples", "same lines as the sampler", "CPU of its own", "missing")
     return finish(figure, name, description, Table(columns, tuple(map(_row, costs))), row_height(known))
