@@ -8,6 +8,7 @@ import nbformat
 from workbench.gate.outcome import Outcome, write_outcome
 from workbench.record import ProfileRecord
 from workbench.report.html import write_report
+from workbench.report.plots import MIME
 
 KEY = "5f0c2d7e91ab"  # the hardware key of the factory's machine
 
@@ -42,6 +43,12 @@ def a_job(
     if report:
         write_report(folder)
     return f"{KEY}/{name}"
+
+
+def a_figure_cell(figure):
+    """Return a code cell whose output is `figure`, as a Jupyter kernel leaves it."""
+    output = nbformat.v4.new_output("display_data", data={MIME: json.loads(figure.to_json()), "text/plain": "Figure"})
+    return nbformat.v4.new_code_cell("figure", outputs=[output])
 
 
 def a_batch(folder, jobs, *, created="2026-01-05T01:00:00Z", plan="nightly", title="Nightly", machine=None, name=None):

@@ -4,8 +4,7 @@ import os
 
 import factory
 import plotly.graph_objects as go
-from batch_folders import KEY, a_job, measured
-from test_pages import a_figure_cell
+from batch_folders import KEY, a_figure_cell, a_job, measured
 
 from workbench.report import page
 from workbench.report.assets import share_assets, shared_script

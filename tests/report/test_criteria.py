@@ -98,7 +98,7 @@ def test_nights_are_evidence_of_jobs_verdicts_and_hours(finder):
     jobs.append(a_job(folder, "j-9", state=failed, report=False))
     add_night(finder.site, read_batch_view(a_batch(folder, jobs)))
     judged = judge_criteria(facts, finder)
-    assert [each.state for each in judged] == [State.UNRESOLVED, State.NOT_MET, State.NOT_MET, State.NO_EVIDENCE]
+    assert [each.state for each in judged] == [State.UNRESOLVED, State.UNRESOLVED, State.NOT_MET, State.NO_EVIDENCE]
     assert judged[0].evidence.value == 0.9 and judged[0].evidence.low < 0.6 < judged[0].evidence.high
     assert judged[2].evidence.value == pytest.approx(120 / 3600)
 

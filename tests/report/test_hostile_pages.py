@@ -5,8 +5,7 @@ import re
 import factory
 import nbformat
 import pytest
-from batch_folders import KEY, a_batch, a_job, a_profile, a_run
-from test_pages import a_figure_cell
+from batch_folders import KEY, a_batch, a_figure_cell, a_job, a_profile, a_run
 
 from workbench import figures
 from workbench.gate.budgets import read_budgets

@@ -7,6 +7,7 @@ import factory
 import nbformat
 import plotly.graph_objects as go
 import pytest
+from batch_folders import a_figure_cell
 
 from workbench import figures
 from workbench.gate.budgets import read_budgets
@@ -15,7 +16,7 @@ from workbench.record import Verdict
 from workbench.report.html import write_report
 from workbench.report.index import write_index
 from workbench.report.job import read_job_view
-from workbench.report.plots import MIME, figure_html, script_json
+from workbench.report.plots import figure_html, script_json
 
 HOSTILE = '<script>alert("1")</script>\u202e' + "x" * 10_000
 STATE = {"status": "finished", "started": "2026-01-05T01:00:00Z", "duration_s": 12.0}
@@ -34,11 +35,6 @@ def a_job(folder, run=None, outcome=None, state=None, cells=(), **parameters):
     (folder / "state.json").write_text(json.dumps(state or STATE))
     write_outcome(folder, outcome or Outcome(headline="aligned is the fastest"))
     return folder
-
-
-def a_figure_cell(figure):
-    output = nbformat.v4.new_output("display_data", data={MIME: json.loads(figure.to_json()), "text/plain": "Figure"})
-    return nbformat.v4.new_code_cell("figure", outputs=[output])
 
 
 def page_of(folder):

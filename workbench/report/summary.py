@@ -68,14 +68,14 @@ def summary_html(view: BatchView) -> str:
             )
             for change in told[:MOST_ROWS]
         ]
-        parts.append(_table(("verdict", "what", "change of cost", "where to look"), rows, _more(told)))
+        parts.append(_table("What changed", ("verdict", "what", "change of cost", "where to look"), rows, _more(told)))
     if jobs:
         rows_of_jobs = [(_badge(job.badge), _e(job.name), _e(job.headline, 300)) for job in jobs[:MOST_ROWS]]
-        parts.append(_table(("state", "report", "finding"), rows_of_jobs, _more(jobs)))
+        parts.append(_table("Reports", ("state", "report", "finding"), rows_of_jobs, _more(jobs)))
     missed = [budget for budget in view.budgets if not budget.must_met]
     if missed:
         rows_of_budgets = [(_e(budget.title, 120), _e(budget.words, 160)) for budget in missed[:MOST_ROWS]]
-        parts.append(_table(("budget missed", "by"), rows_of_budgets, _more(missed)))
+        parts.append(_table("Budgets missed", ("budget", "by"), rows_of_budgets, _more(missed)))
     parts.append(f'<p style="margin:12px 0 0;color:#4a5666">{_e(_where(view), 300)}</p>')
     parts.append(f'<p style="margin:4px 0 0;color:#4a5666">Report: {_e(view.folder / "index.html", 300)}</p>')
     return (
@@ -124,12 +124,13 @@ def _more(rows: Sequence[object]) -> list[str]:
     return ["", f"and {len(rows) - MOST_ROWS} more"] if len(rows) > MOST_ROWS else []
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], more: Sequence[str]) -> str:
+def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], more: Sequence[str]) -> str:
     head = "".join(f'<th scope="col" style="{_CELL};color:#4a5666">{name}</th>' for name in heads)
     body = "".join("<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in row) + "</tr>" for row in rows)
     after = f'<p style="margin:0 0 12px;color:#4a5666">{more[-1]}</p>' if more else ""
     return (
         '<table style="border-collapse:collapse;margin:0 0 12px;font-size:13px">'
+        f'<caption style="text-align:left;padding:0 0 4px;font-weight:600">{caption}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{after}"
     )
 
