@@ -24,12 +24,13 @@ def command(as_json: bool, thoroughly: bool) -> Exit:
             json.dumps({"schema": "workbench/doctor/1", "abilities": [each.as_dict() for each in found]}, indent=1)
         )
     else:
-        _print(found)
+        print_abilities(found)
     broken = [each for each in found if each.name == "import names" and not each.works]
     return Exit.FAILED if broken else Exit.FINE
 
 
-def _print(found: list[abilities.Ability]) -> None:
+def print_abilities(found: list[abilities.Ability]) -> None:
+    """Print a table: what works, what does not, why, what is used instead and what to install."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
