@@ -34,7 +34,7 @@ def chase(words, start, steps):
     """Follow the circle that `make_chase` wrote for `steps` loads, each of which waits for the one before."""
     place = start
     for _ in range(steps):
-        place = words[place]
+        place = words[np.uint64(place)]  # unsigned: a signed index is first held against zero, which takes longer
     return place
 
 

@@ -97,12 +97,18 @@ def measure_limits(*, seconds: float = 10.0, most_bytes: int = 2**28, progress: 
     if not seconds > 0:
         raise InputError(f"{seconds} s cannot be spent on measuring: give more than 0")
     shown = progress or choose_progress()
+    notes: list[str] = []
     machine = fingerprint()
     levels = levels_of(machine.caches, most_bytes)
+    largest = max(machine.caches.values(), default=0)
+    if most_bytes < 2 * largest:
+        notes.append(
+            f"The largest working set, {most_bytes >> 20} MB, is not twice the last cache ({largest >> 20} MB): what "
+            "is called memory here is partly that cache."
+        )
     job = LimitsJob(seconds=seconds, levels=levels, sizes=curve_of(most_bytes))
     crew = Crew(shown.note)
     samples: list[Sample] = []
-    notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="workbench-") as folder, contextlib.ExitStack() as held:
         try:
             child = crew.start("limits_child", "limits of the machine", Path(folder))

@@ -220,8 +220,8 @@ def _prices(run: Run) -> list[str]:
     plain_add, atomic = limit(run, "plain add", "cost"), limit(run, "atomic add", "cost")
     if plain_add and atomic:
         told.append(
-            f"An atomic addition takes {number(atomic.value, 'ns')} where nobody else wants its line, a plain one that "
-            f"goes through memory {number(plain_add.value, 'ns')}."
+            f"An atomic addition takes {number(atomic.value, 'ns')} where nobody else wants its line, a plain one "
+            f"{number(plain_add.value, 'ns')}."
         )
     trip, shared = limit(run, "two cores", "round_trip"), limit(run, "atomic add, two cores", "cost")
     if trip and shared and atomic:
