@@ -177,6 +177,8 @@ def test_a_rebuild_takes_in_what_was_copied_here_and_keeps_the_figures_of_what_i
     page = rebuild(site).read_text()
     assert "31 nights" in page and 'href="nightly-2026-01-05/index.html"' in page
     assert "nightly-2024-01-30" in page and "its folder is gone" in page and 'href="nightly-2024' not in page
+    (site / "nightly-2026-01-05" / "batch.json").unlink()
+    assert "31 nights" in rebuild(site).read_text() and 'href="nightly-2026-01-05' not in rebuild(site).read_text()
     with pytest.raises(InputError, match="holds no batch"):
         rebuild(tmp_path / "elsewhere")
 

@@ -35,7 +35,8 @@ def site_(out: Path, batch: str | None) -> int:
     """Write the site over all nights anew: the first page, a page for every month.
 
     A batch adds itself when it ends; this is for batches that were copied here, or whose folders were cleaned away:
-    their figures stay, the links to them go. The last line is the path of the first page.
+    their figures stay, the links to them go. What is known is not read again, except by --add. The last line is the
+    path of the first page.
     """
     from workbench.gate.budgets import read_budgets
     from workbench.report.diff import find_night

@@ -97,12 +97,16 @@ def finish_batch(folder: Path, budgets: Sequence[Budget] = ()) -> Path:
 def rebuild(site: Path) -> Path:
     """Write every page of the site anew, with batches in its folder that it did not know; return the first page.
 
-    Nights whose batch is gone stay, without links to it. Raises InputError where there is neither.
+    Nights whose batch is gone stay, without links to it. Those that are known are not read again: `add_night` brings
+    one up to date. Raises InputError where there is neither a night nor a batch.
     """
     with locked(site):
         contents = read_contents(site)
         parts = {entry.page: read_part(site, entry.page) for entry in contents.parts}
+        known = {night.name for part in parts.values() for night in part.nights}
         for batch in sorted(path.parent for path in site.glob("*/batch.json")):
+            if batch.name in known or batch.name.startswith("."):
+                continue
             try:
                 night, series = night_of(read_batch_view(batch))
             except (OSError, ValueError, KeyError, TypeError):
