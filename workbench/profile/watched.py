@@ -73,7 +73,11 @@ class Child:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
             )
-        self.pid = int(self._answer(0)["ready"])
+        try:
+            self.pid = int(self._answer(0)["ready"])
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *failure: object) -> None:
