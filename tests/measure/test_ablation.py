@@ -15,6 +15,7 @@ from workbench.measure.ablation import (
     ablate,
     alone_of,
     choose_steps,
+    chosen_alone,
     end_of,
     environment_of,
     pairs_of,
@@ -70,6 +71,9 @@ def test_a_step_that_is_not_carried_is_measured_and_taken_back():
         (START, "start (again)"), (START, "b alone"), (START, "c alone"), (START, "c"),
     ]  # fmt: skip
     assert end_of(steps[:2]) == "a" and end_of([steps[1]]) == START
+    assert chosen_alone("all", steps) == tuple(steps) and chosen_alone("none", steps) == ()
+    assert [each.name for each in chosen_alone("c, b", steps)] == ["b", "c"]
+    assert alone_of((), path) == [] and pairs_of(steps, []) == [(START, "a"), ("a", "b"), ("a", "c"), (START, "c")]
 
 
 def test_what_cannot_be_had_has_no_arm():
@@ -98,6 +102,8 @@ def test_the_variables_of_an_arm_switch_what_its_features_say(monkeypatch):
 def test_names_that_do_not_exist_are_refused():
     with pytest.raises(InputError, match="has no step 'faster'"):
         choose_steps(["faster"])
+    with pytest.raises(InputError, match="has no step 'slower'"):
+        chosen_alone("hints,slower", STEPS)
     with pytest.raises(InputError, match="no switch 'turbo'"):
         switches.variables(["turbo"])
     with pytest.raises(InputError, match="has no feature 'turbo'"):

@@ -9,7 +9,7 @@ from workbench.files import shipped
 @pytest.mark.slow
 @pytest.mark.notebook
 def test_a_roadmap_of_two_steps_and_one_that_cannot_be_had(tmp_path):
-    asked = {"steps": ["pinned", "huge_pages", "near_memory"], "seconds": 0.4, "replicates": 2, "alone": True}
+    asked = {"steps": ["pinned", "huge_pages", "near_memory"], "seconds": 0.4, "replicates": 2, "alone": "pinned"}
     results, outcome = run(shipped("notebooks") / "roadmap.ipynb", tmp_path / "job", tmp_path / "s.sqlite3", **asked)
     labels = {row.variant for row in results.results if row.metric == "throughput"}
     assert {"baseline@start", "baseline@start (again)", "baseline@pinned"} <= labels

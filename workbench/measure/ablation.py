@@ -119,7 +119,15 @@ def _taken(steps: Sequence[Step]) -> Iterator[tuple[Stage, Stage]]:
 def alone_of(steps: Sequence[Step], path: Sequence[Stage]) -> list[Stage]:
     """Return the start twice, and every step alone. The first of the path is alone there: it is left out here."""
     stages = [Stage(START).with_step(step, step.name + ALONE) for step in steps if not step.absent()]
-    return [Stage(START), Stage(AGAIN), *(stage for stage in stages if not any(map(stage.same_as, path[1:2])))]
+    others = [stage for stage in stages if not any(map(stage.same_as, path[1:2]))]
+    return [Stage(START), Stage(AGAIN), *others] if steps else []
+
+
+def chosen_alone(alone: str, steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Return those of `steps` that are measured alone. Raises InputError for a name that is none of theirs."""
+    if alone in ("all", "none"):
+        return tuple(steps) if alone == "all" else ()
+    return choose_steps([name.strip() for name in alone.split(",")], steps)
 
 
 def pairs_of(steps: Sequence[Step], alone: Sequence[Stage]) -> list[tuple[str, str]]:
@@ -142,13 +150,14 @@ def ablate(
     settings: Mapping[str, int | str] | None = None,
     seconds: float = 24.0,
     replicates: int = 6,
-    alone: bool = True,
+    alone: str = "all",
     progress: Any = None,
     first: str = FIRST,
     options: Mapping[str, Any] | None = None,
 ) -> Ablated:
     """Measure `steps` from `first` (kernel/variant) on: along the path, and each alone; `seconds` of each of the two.
 
+    `alone` says which are measured alone too: ``all``, ``none``, or names of steps with commas between them.
     `settings` are parameters of the kernel in every arm, `options` further fields of a `Request`. Raises InputError for
     what cannot be measured, WorkbenchError where a process fails.
     """
@@ -165,7 +174,7 @@ def ablate(
         parameters=dict(settings or {}),
         **{**source, **(options or {})},
     )
-    groups = [path, alone_of(steps, path)] if alone else [path]
+    groups = [path, alone_of(chosen_alone(alone, steps), path)]
     reports, differing = [], []
     for number, stages in enumerate(group for group in groups if len(group) > 1):
         turns = AblationTurns(
@@ -176,7 +185,7 @@ def ablate(
         )
         reports.append(turns.run())
         differing += turns.differing
-    pairs = pairs_of(steps, groups[-1] if alone else [Stage(START)])
+    pairs = pairs_of(steps, groups[-1])
     run = merged(reports, [(f"{first}@{a}", f"{first}@{b}") for a, b in pairs])
     absent = {step.name: reason for step in steps if (reason := step.absent())}
     return Ablated(run, tuple(steps), absent, tuple(dict.fromkeys(differing)))

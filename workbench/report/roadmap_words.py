@@ -26,9 +26,9 @@ def measure(
     settings: Sequence[str] = (),
     seconds: float = 24.0,
     replicates: int = 6,
-    alone: bool = True,
+    alone: str = "all",
 ) -> Ablated:
-    """Measure the steps called `steps` (none: all) along the path and, if wanted, alone: see `ablate`."""
+    """Measure the steps called `steps` (none: all) along the path, and those of `alone` alone: see `ablate`."""
     from workbench.measure.job import read_setting
 
     return ablate(
