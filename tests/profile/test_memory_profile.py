@@ -134,6 +134,7 @@ def test_nothing_allocated_a_name_with_markup_and_no_heaptrack(tmp_path, monkeyp
     assert any("heaptrack was left out: heaptrack is not on this machine" in each for each in told.findings)
 
 
+@pytest.mark.slow
 def test_massif_is_read_where_valgrind_is(tmp_path, monkeypatch):
     """A stand-in for valgrind, which takes minutes: it writes what massif writes, and runs the program."""
     fake = tmp_path / "bin" / "valgrind"
@@ -175,6 +176,24 @@ def test_a_function_of_a_session_crosses_with_its_lines():
     exec(compile(source, "<a cell>", "exec"), scope)
     profile = profile_memory(scope["f"], np.arange(10.0), seconds=0.1)
     assert [(line.file, line.line, profile.per_operation(line)) for line in profile.counters] == [("<a cell>", 5, 1)]
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_memrays_flame_graph_makes_no_request_in_a_browser(leaking):
+    if shutil.which("chromium") is None:
+        pytest.skip("no chromium on this machine")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    file = next(each for each in leaking[1].artefacts if each.endswith("memray-leaks.html"))
+    asked = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page_ = browser.new_page()
+        page_.on("request", lambda request: asked.append(request.url))
+        page_.goto(f"file://{file}", timeout=60_000)
+        page_.get_by_text("planted leak").first.wait_for(state="attached", timeout=60_000)
+        browser.close()
+    assert asked == [f"file://{file}"]
 
 
 @pytest.mark.slow

@@ -72,7 +72,8 @@ def first_line(error: BaseException) -> str:
 
 def call(subject: Subject) -> None:
     """Run the subject once. Raises InputError that names the line where it raised."""
-    prepare(subject)
+    if subject.prepare is not None:
+        prepare(subject)
     try:
         subject.run()
     except Exception as error:
@@ -85,7 +86,8 @@ def call(subject: Subject) -> None:
 
 def prepare(subject: Subject) -> None:
     """Do what a call needs beforehand, as the reset of a state: its allocations are known by this function's name."""
-    subject.prepare()
+    if subject.prepare is not None:
+        subject.prepare()
 
 
 def warm_up(subject: Subject) -> None:
@@ -209,13 +211,14 @@ def read_trace(
     """Join memray's records with the code map of this process."""
     from memray import FileReader
 
-    from workbench.profile.memory_places import OWN, Places, native_frames
+    from workbench.profile.memory_places import BEFOREHAND, OWN, Places, native_frames
     from workbench.profile.memory_records import read_records
 
     places = Places(native_frames(file))
     with FileReader(file, max_memory_records=10) as reader:
         read = read_records(reader.get_allocation_records(), places)
-    counted = [(site, total) for site, total in read.sites.items() if site.name != OWN]
+    sites = [(site, total) for site, total in read.sites.items() if site.name != OWN]
+    counted = [(site, total) for site, total in sites if site.name != BEFOREHAND]
     tracked = Tracked(
         calls=calls,
         operations_per_call=subject.operations,
@@ -232,9 +235,7 @@ def read_trace(
     return {
         "tracked": tracked.model_dump(),
         "records": read.records,
-        "sites": [
-            [site.line, site.name, [list(_fields(frame)) for frame in site.stack], vars(t)] for site, t in counted
-        ],
+        "sites": [[site.line, site.name, [list(_fields(frame)) for frame in site.stack], vars(t)] for site, t in sites],
         "badges": {owner: proof.badge for owner, proof in places.twins.proofs().items()},
         "notes": places.twins.failures,
     }

@@ -17,10 +17,6 @@ from workbench.errors import InputError
 from workbench.profile.memory_job import CALL, EVENTS, FileFunction, MemoryJob
 
 
-def _nothing() -> None:
-    """Prepare nothing."""
-
-
 def _cannot_be_shortened(share: float) -> int:
     """Leave nothing out: the arguments of a function are its own."""
     return 0
@@ -34,7 +30,7 @@ class Subject:
     run: Callable[[], Any]
     operations: int = 1
     compiled: bool = False
-    prepare: Callable[[], Any] = _nothing
+    prepare: Callable[[], Any] | None = None
     shorten: Callable[[float], int] = _cannot_be_shortened
 
 
