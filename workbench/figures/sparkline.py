@@ -24,9 +24,9 @@ def sparkline(
 ) -> str:
     """Return one SVG element of `values`, the oldest first; None leaves a gap. All must be above 0.
 
-    The axis is logarithmic and spans at least the relative change `least`, so that noise of a percent looks flat and
-    the same height means the same factor in every row of a page. The accessible name tells first, newest and verdicts;
-    the page shows the data as a table beside it. Source of the form: Tufte, Beautiful Evidence (2006), sparklines.
+    The axis is logarithmic and spans at least the relative change `least`, so that noise of a percent looks flat. The
+    accessible name tells first, newest and verdicts; the page shows the data as a table beside it. Source of the form:
+    Tufte, Beautiful Evidence (2006), sparklines.
     """
     if len(values) != len(verdicts):
         raise ValueError("one verdict belongs to each value: give None where there is none")
