@@ -59,6 +59,10 @@ def test_without_history_it_is_reckoned_or_unknown(tmp_path, notebook):
     remember(tmp_path, "night", job(notebook), 99.0, key="other hardware")
     assert one_estimate(tmp_path, job(notebook)) == (2.0 + 10.0 + 3 * 1.5, "reckoned")
     assert one_estimate(tmp_path, job(notebook), lambda: None) == (None, "unknown")
+    told = job(notebook).model_copy(update={"takes_s": 33.0})
+    assert one_estimate(tmp_path, told) == (33.0, "plan")
+    remember(tmp_path, "night", job(notebook, seconds=9.0), 30.0)
+    assert one_estimate(tmp_path, told) == (23.0, "same notebook"), "what happened here says more"
 
 
 def test_a_job_that_cannot_run_says_why_and_costs_nothing(tmp_path, notebook):

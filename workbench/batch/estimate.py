@@ -4,18 +4,20 @@ Each job's figure says where it comes from. From the best source to the weakest:
 
 - ``same job``: the median of the newest five times that notebook and parameters were finished.
 - ``same notebook``: what it asked for in seconds of measuring, and on top the median of what such jobs took beyond it.
-- ``reckoned``: what it asks for in seconds, one start of a notebook, and one start of a process for each replicate. The
-  starts are measured here. What is not compiled yet comes on top, which nobody can tell beforehand.
+- ``plan``: what the plan says it took where it was written (``takes_s``).
+- ``reckoned``: what it asks for in seconds, one start of a notebook, and one of a measuring process for each replicate.
+  The starts are measured here, as processor time: a machine that is busy now will not be at night. What is not compiled
+  yet comes on top, and what a notebook does for each of several variants, which nobody can tell beforehand.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +32,8 @@ from workbench.files import cache_folder, write_text
 NEWEST_BATCHES = 30  # what a job took longer ago says little about today's code
 _NEWEST_TIMES = 5
 _SECONDS = ("s", "seconds")
-Source = Literal["same job", "same notebook", "reckoned", "unknown", "cannot run"]
+_SMALL = ("order_book/baseline", "--seconds", "0.1", "--no-save")
+Source = Literal["same job", "same notebook", "plan", "reckoned", "unknown", "cannot run"]
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ def estimate(jobs: Sequence[Job], history: History, starts: Callable[[], Starts 
             nearest = [past for past in others if past.kernel == kernel] or others
             beyond_s = median(past.took_s - past.asked_s for past in nearest)
             found.append(Estimate(max(1.0, asked_s + beyond_s), "same notebook"))
+        elif job.takes_s is not None:
+            found.append(Estimate(job.takes_s, "plan"))
         else:
             if not measured:
                 measured.append(starts())
@@ -163,7 +168,7 @@ def known_starts(hardware_key: str) -> Starts | None:
 
 
 def measured_starts(hardware_key: str) -> Starts:
-    """Return what starts cost on this machine: measured once, which takes about ten seconds, and kept in the cache."""
+    """Return what starts cost on this machine: measured once, which takes half a minute, and kept in the cache."""
     known = known_starts(hardware_key)
     if known is None:
         known = Starts(_notebook_start_s(), _process_start_s())
@@ -188,16 +193,24 @@ def _notebook_start_s() -> float:
 
 
 def _process_start_s() -> float:
-    return _timed([sys.executable, "-c", "import kernels, workbench.measure.driver; kernels.catalog()"])
+    """Measure a small kernel with one process and with three; the first run of all compiles it."""
+    costs = [_timed([sys.executable, "-m", "workbench", "run", *_SMALL, "--replicates", str(n)]) for n in (1, 1, 3)]
+    return max(0.1, (costs[2] - costs[1]) / 2)
 
 
 def _timed(command: Sequence[str]) -> float:
-    begun = time.monotonic()
+    """Return the processor time that `command` takes with all that it starts, in seconds."""
+    before = _children_s()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         told = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise WorkbenchError(f"the cost of a start could not be measured: {told}")
-    return time.monotonic() - begun
+    return _children_s() - before
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _modified(path: Path) -> float:

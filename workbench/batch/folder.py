@@ -100,6 +100,7 @@ def _job(
         limit_s=entry.job_s or plan.limits.job_s,
         retries=plan.limits.retries if entry.retries is None else entry.retries,
         tags=entry.tags,
+        takes_s=entry.takes_s,
         times=entry.times,
         host=entry.host,
         rules=rules,

@@ -45,6 +45,7 @@ class Job(BaseModel):
     limit_s: float = Field(default=600.0, gt=0)
     retries: int = Field(default=0, ge=0)
     tags: list[str] = Field(default_factory=list)
+    takes_s: float | None = Field(default=None, description="what it took where its plan was written")
     times: bool = Field(default=True, description="whether it times something, and so needs its host for itself")
     host: str = Field(default="", description="where it has to run, for an engine of many machines")
     rules: Rules = Field(default=Rules(), description="budgets and margins that its results are judged by")

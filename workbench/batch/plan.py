@@ -25,6 +25,7 @@
     grid = { kernel = ["order_book", "signals"] }   # one job for each combination
     tags = ["quick"]
     times = false          # it times nothing: it may run beside others
+    takes_s = 45           # what it took where the plan was written: for an estimate before the first night
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ class Entry(BaseModel):
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     tags: list[str] = Field(default_factory=list)
     job_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    takes_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     retries: int | None = Field(default=None, ge=0, le=10)
     times: bool = Field(default=True, description="false: it times nothing and may run beside others")
     host: str = Field(default="", max_length=255, description="where it has to run, for an engine of many machines")
