@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import plotly.graph_objects as go
@@ -128,7 +127,9 @@ def tree_of(profile: Stacked, *, lines: bool = True) -> Box:
                 here = _under(here, frame.function, "")
                 here.amount += amount
             if lines and frame.line:
-                here = _under(here, frame.function, f"{Path(frame.file).name}:{frame.line}", _source(profile, frame))
+                here = _under(
+                    here, frame.function, f"{frame.file.rpartition('/')[2]}:{frame.line}", _source(profile, frame)
+                )
                 here.amount += amount
         here.own += amount
     return root
