@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -124,7 +123,7 @@ def _sites(record: ProfileRecord) -> list[dict[str, Any]]:
         allocated, kept = counters.get("allocated_bytes", 0.0), counters.get("leaked_bytes", 0.0)
         found.append(
             {
-                "place": f"{Path(row['file']).name}:{row['line']}" if row["line"] else row["function"],
+                "place": f"{row['file'].rpartition('/')[2]}:{row['line']}" if row["line"] else row["function"],
                 "of": record.variant,
                 "source": str(row.get("source", "")).strip(),
                 "bytes": allocated / operations,

@@ -157,6 +157,7 @@ def _judged(study: MemoryStudy) -> list[BudgetOutcome]:
                 value=float(profile.facts.watched.peak_rss_bytes),
                 low=None,
                 high=None,
+                bound="value",
                 samples=1,
             )
             rows.append(peak)
