@@ -62,7 +62,7 @@ def test_a_shipped_plan_asks_for_what_there_is(name):
 def test_the_nightly_plan_has_every_notebook_and_every_kernel():
     jobs = read_plan(shipped("reports") / "nightly.toml").expand()
     assert {entry.notebook for entry, _ in jobs} == {path.stem for path in shipped("notebooks").glob("*.ipynb")}
-    for notebook in ("regression", "cpu", "memory", "system"):
+    for notebook in ("regression", "cpu", "memory", "cache", "system"):
         measured = {values["kernel"] for entry, values in jobs if entry.notebook == notebook}
         assert measured == set(BUILT_IN), f"{notebook} leaves kernels out"
 
