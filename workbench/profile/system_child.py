@@ -36,7 +36,7 @@ from workbench.profile.written_lines import lines_written
 GROWTH = 8  # from one size to the next
 LEAST_EVENTS = 64
 MOST_CALLS = 1 << 15
-LONG_RUN_S = 0.005
+LONG_RUN_S = 0.02
 
 
 @dataclass
@@ -69,7 +69,8 @@ def main(folder: Path, tell: Callable[[dict[str, Any]], dict[str, Any]]) -> None
     found: dict[str, Any] = {"threads": work.threads, "cores": len(cores), "badges": work.badge()}
     found["bare_call_ns"] = _bare_call_ns()
     _allow_tracing()
-    took = _climb(work, job["seconds"] / 4, lambda size: contextlib.nullcontext())
+    # By CPU time: other programs on these cores must not make the runs small.
+    took = _climb(work, job["seconds"], lambda size: contextlib.nullcontext(), time.process_time)
     tell({"phase": "plain"})
     found["plain"], beside = _plain(work, sorted({min(took), max(took)}), job["seconds"] * 0.75, cores)
     tell({"phase": "plain ended"})
@@ -202,25 +203,27 @@ def _grown(least: int, most: int) -> list[int]:
     return [*sizes, most] if most > sizes[-1] else sizes
 
 
-def _climb(work: Work, seconds: float, around: Callable[[int], Any]) -> dict[int, float]:
+def _climb(
+    work: Work, seconds: float, around: Callable[[int], Any], clock: Callable[[], float] = time.monotonic
+) -> dict[int, float]:
     """Run once in each size, as far as the time allows (the first one always); return what each took in s.
 
     What a run takes whatever its size, as the start of its threads, is not multiplied: the next size is foreseen from
-    the step before.
+    the step before. `clock` is that of the time that is allowed.
     """
     took: dict[int, float] = {}
-    deadline = time.monotonic() + seconds
-    step = 0.0
+    deadline = clock() + seconds
+    last = step = 0.0
     for size in work.sizes:
-        last = list(took.values())[-1] if took else 0.0
-        if took and 2 * last + GROWTH * step > deadline - time.monotonic():
+        if took and 2 * last + GROWTH * step > deadline - clock():
             break
         work.prepare(size)
         with around(size):
-            began = time.perf_counter()
+            began, clock_began = time.perf_counter(), clock()
             work.run(size)
-            took[size] = time.perf_counter() - began
-        step = max(0.0, took[size] - last) if last else 0.0
+            spent, took[size] = clock() - clock_began, time.perf_counter() - began
+        step = max(0.0, spent - last) if last else 0.0
+        last = spent
     return took
 
 
@@ -249,16 +252,17 @@ def _plain(work: Work, sizes: list[int], seconds: float, cores: list[int]) -> tu
 def _waits(work: Work, size: int, seconds: float) -> dict[str, int]:
     """Return how often threads were seen waiting, by system call, in runs that are long against their start.
 
-    Empty for shorter ones: threads wait for Python's own lock while they start.
+    Empty for shorter ones: threads wait for Python's own lock while they start. CPU time tells, since a run may be long
+    only because other programs had the cores.
     """
     found: collections.Counter[str] = collections.Counter()
     deadline = time.monotonic() + seconds
     while True:
         work.prepare(size)
-        began = time.perf_counter()
+        began = time.process_time()
         with sampled_waits(new_threads=work.threads > 1) as seen:
             work.run(size)
-        if time.perf_counter() - began < LONG_RUN_S:
+        if time.process_time() - began < LONG_RUN_S:
             return {}
         found.update(seen)
         if time.monotonic() > deadline:

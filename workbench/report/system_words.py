@@ -134,8 +134,9 @@ def _jitter_sentence(name: str, of: Mapping[str, float]) -> str:
         above = number(of["threshold_ns"], "ns")
         return f"{core[:1].upper()}{core[1:]}: no gap above {above} in {of['duration_s']:.2g} s."
     tail = f", 99.9 % of them no longer than {number(of['p99.9_ns'], 'ns')}" if "p99.9_ns" in of else ""
+    taken = f"{100 * of['share']:.2g} %"
     return (
-        f"{core[:1].upper()}{core[1:]}: Linux and the hypervisor took {100 * of['share']:.2g} % of it{quiet}, in "
+        f"{core[:1].upper()}{core[1:]}: other programs, Linux and the hypervisor took {taken} of it{quiet}, in "
         f"{of['gaps_per_s']:.3g} gaps/s{tail}, the longest {number(of['longest_ns'], 'ns')}; the hypervisor admits to "
         f"{of['steal_s']:.2g} s of steal."
     )
@@ -146,7 +147,13 @@ def _cost_sentences(profile: Counted, run: Mapping[str, float]) -> list[str]:
     found = []
     ratio = profile.overhead.get("strace_slowdown_ratio")
     if "strace_call_us" in profile.overhead:
-        slow = f"made an operation {ratio:,.0f} times as long; it " if ratio is not None else ""
+        slow = ""
+        if ratio is not None:
+            slow = (
+                f"made an operation {ratio:,.3g} times as long; it "
+                if ratio >= 1.1
+                else "made no operation longer; it "
+            )
         found.append(
             f"strace {slow}shows {number(1e3 * profile.overhead['strace_call_us'], 'ns')} for a call that does nothing "
             f"and takes {number(run['bare_call_ns'], 'ns')} without it: its counts hold, its times do not."

@@ -12,7 +12,7 @@ from kernels._jit import kernel_jit
 from kernels.machine.locks import new_mutex
 from kernels.machine.memory import aligned
 
-ROUNDS = 2_000  # of work for each size: some microseconds
+ROUNDS = 1_000  # of work for each size: some microseconds
 
 
 class State(NamedTuple):
@@ -62,7 +62,7 @@ KERNEL = Kernel(
     parameters=(Parameter("threads", 1, 1, 8, "how many threads work at the same time"),),
     package=__name__,
     reference=Reference,
-    prepare=lambda events, parameters: np.ascontiguousarray(events["size"][:1024] + 1).astype(np.int64),
+    prepare=lambda events, parameters: np.ascontiguousarray(events["size"][:16384] + 1).astype(np.int64),
     parameters_for=lambda events: {},
     output=lambda sizes, parameters: np.zeros(8, np.int64),
     length=len,
