@@ -68,10 +68,9 @@ def execute(folder: Path, mode: str, title: str, *, sampled: bool = False) -> tu
 
 def run_command(command: list[str], folder: Path, title: str, samples: Samples | None = None) -> int:
     """Run `command` with its output in the folder's log; return its status. Raises WorkbenchError when it hangs."""
-    environment = {**os.environ, "NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     ends = time.monotonic() + TIMEOUT_S
     with (folder / LOG).open("wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
             while samples is not None and process.poll() is None and time.monotonic() < ends:
                 samples.take(process.pid)
