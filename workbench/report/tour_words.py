@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ import numpy as np
 from workbench.errors import WorkbenchError
 from workbench.figures.text import number, plain
 from workbench.gate.outcome import Outcome
+from workbench.measure.arms import Arm
+from workbench.measure.codes import VariantCode
+from workbench.measure.driver import Request
 from workbench.record import Comparison, Gate, Run, Verdict
 from workbench.report.cell_progress import cell_progress
 from workbench.report.findings import comparison_sentence, find
@@ -104,12 +108,20 @@ def gate(kernel: str, base: str, candidate: str, *, seconds: float = 3.0, replic
     """Let the gate judge a change that puts the variant `candidate` in the place of `base`."""
     from workbench.gate.running import Gate as Running
     from workbench.gate.running import Options
-    from workbench.measure.arms import Arm
-    from workbench.measure.driver import Request
 
     request = Request([f"{kernel}/{base}"], replicates=replicates, seconds=seconds)
     sides = Arm("before"), Arm("after", selectors=(f"{kernel}/{candidate}",))
-    return Gated(Running(request, *sides, Options(), lambda: cell_progress(job_folder())).run().gate)
+    running = Running(request, *sides, Options(), lambda: cell_progress(job_folder()), look=_planted)
+    return Gated(running.run().gate)
+
+
+def _planted(request: Request, arms: Sequence[Arm], progress: Any) -> tuple[list[VariantCode], list[str]]:
+    """Return the machine code of what each arm runs under the one name of `request`, as one variant that changed."""
+    from workbench.measure.codes import codes_in_arms
+
+    found, notes = codes_in_arms(request, arms, progress)
+    own = [next((code.codes[i] for code in found if code.codes[i] is not None), None) for i in range(len(arms))]
+    return [VariantCode(request.selectors[0], tuple(own))], notes
 
 
 @dataclass(frozen=True)
