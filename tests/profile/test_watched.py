@@ -3,9 +3,11 @@
 import sys
 from pathlib import Path
 
+import numba
 import pytest
 
 from workbench import workloads
+from workbench.codemap.lines import Frame
 from workbench.errors import InputError, WorkbenchError
 from workbench.profile.profile import Profile
 from workbench.profile.watched import Child, Spent, Watcher, keep_files, last_words, state_overhead
@@ -91,3 +93,26 @@ def test_files_of_a_tool_are_kept_where_there_is_a_folder_for_them(tmp_path):
     assert not profile.artefacts
     keep_files(profile, files, tmp_path / "out")
     assert profile.artefacts == [str(tmp_path / "out" / "kept.txt")]
+
+
+@numba.njit(parallel=True)
+def of_this_file_alone(values):
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
+def test_lines_of_a_function_that_was_written_anew_are_those_of_its_own_file():
+    job = job_of(of_this_file_alone, watched_code.VALUES)
+    child = Child(job)
+    written = next(n for n, text in enumerate(job.module.text.splitlines(), 1) if "total += value" in text)
+    here = next(
+        n for n, text in enumerate(Path(__file__).read_text().splitlines(), 1) if "        total += value" in text
+    )
+    found = child.original(Frame("of_this_file_alone", str(child.module), written))
+    assert (found.file, found.line) == (of_this_file_alone.py_func.__code__.co_filename, here)
+    elsewhere = Frame("f", "/w/f.py", 3)
+    assert child.original(elsewhere) is elsewhere
+    assert any("parallel=True was left out, the child builds it without" in note for note in child.code_map().failures)
+    child.__exit__()

@@ -22,7 +22,7 @@ from workbench.profile.counted import Line
 from workbench.profile.profile import Profile
 from workbench.profile.watched import ALONE_PART, Child, Spent, Watcher, keep_files, last_words, state_overhead
 from workbench.profile.watched_job import job_of
-from workbench.profile.written_map import WrittenMap, read_map
+from workbench.profile.written_map import WrittenMap
 
 RATE_PER_S = 1000.0
 HARDWARE, SOFTWARE = "cycles:u", "cpu-clock:u"
@@ -69,7 +69,7 @@ def profile_perf(
         alone.append(child.run(ALONE_PART * seconds))
         child.finish()
         samples = read_script(_script(data, child.folder / "script.log").splitlines(), watched)
-        profile = profile_of(samples, read_map(child.folder), job.title)
+        profile = profile_of(samples, child.code_map(), job.title)
         profile.overhead |= {"samples": float(len(samples)), "rate_per_s": rate_per_s}
         profile.notes.append(_how(event))
         state_overhead(profile, "perf", alone, watched, watcher.cpu_s)

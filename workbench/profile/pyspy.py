@@ -23,7 +23,7 @@ from workbench.profile.profile import Profile
 from workbench.profile.watched import ALONE_PART, Child, Watcher, keep_files, state_overhead
 from workbench.profile.watched_child import run_watched
 from workbench.profile.watched_job import job_of
-from workbench.profile.written_map import WrittenMap, read_map
+from workbench.profile.written_map import WrittenMap
 
 RATE_PER_S = 100.0  # each sample stops the process for some ms while its native stack is read
 _JIT = re.compile(r"^0x([0-9a-f]+) \(\?\)$")
@@ -75,7 +75,7 @@ def profile_pyspy(
         child.finish()
         if not raw.is_file():
             raise WorkbenchError(f"{job.title}: py-spy wrote no samples ({watcher.told().strip()[-200:]})")
-        profile = profile_of(read_raw(raw.read_text(errors="replace")), read_map(child.folder), job.title)
+        profile = profile_of(read_raw(raw.read_text(errors="replace")), child.code_map(), job.title)
         profile.overhead |= {"samples": profile.total + sum(profile.outside.values()), "rate_per_s": rate_per_s}
         state_overhead(profile, "py-spy", alone, watched, watcher.cpu_s)
         behind = watcher.told().count("behind in sampling")

@@ -21,15 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.codemap.lines import Frame
 from workbench.errors import WorkbenchError
 from workbench.files import cache_folder, write_bytes
 from workbench.profile.callgrind import _save
 from workbench.profile.callgrind_job import Job
 from workbench.profile.profile import Profile
 from workbench.profile.watched_child import ANSWERS, COMMANDS
+from workbench.profile.written_map import WrittenMap, read_map
 from workbench.stats.median import median
 
 PATIENCE_S = 300.0  # for one answer, besides the seconds that were asked for: starting may mean to compile
+_WHY_SERIAL = "since valgrind runs one thread at a time"  # as `workbench.profile.portable` says it, for callgrind
 ALONE_PART = 0.25  # of the seconds: how long the child runs before it is watched, and again after
 
 
@@ -55,15 +58,21 @@ class Child:
         self._scratch = tempfile.TemporaryDirectory(prefix="workbench-watched-")
         self.folder = Path(self._scratch.name)
         text = job.module.text.encode()
-        module = cache_folder() / "callgrind" / f"target_{hashlib.sha256(text).hexdigest()[:24]}.py"
-        if not module.is_file():
-            write_bytes(module, text)
-        told = {"module": str(module), "paths": [path for path in sys.path if path], "lines": True, "perf_map": False}
+        self.module = cache_folder() / "callgrind" / f"target_{hashlib.sha256(text).hexdigest()[:24]}.py"
+        if not self.module.is_file():
+            write_bytes(self.module, text)
+        told = {
+            "module": str(self.module),
+            "paths": [path for path in sys.path if path],
+            "lines": True,
+            "perf_map": False,
+        }
         _save(self.folder, {**job.files, "job.json": {**job.fields, **told, **asked}})
         self._command = list(command(self.folder)) if command else bare_command(self.folder)
         self._log = self.folder / "log.txt"
         self._pipes: dict[str, int] = {}
         self._rest = b""
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Child:
         for name in (COMMANDS, ANSWERS):
@@ -81,7 +90,7 @@ class Child:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        if self._process.poll() is None:
+        if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         for pipe in self._pipes.values():
@@ -97,10 +106,26 @@ class Child:
         """Let the child write what it was asked for, and end."""
         self._send({"finish": True})
         self._answer(0)
+        assert self._process is not None
         try:
             self._process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             raise WorkbenchError(f"{self.job.title}: the child process did not end") from None
+
+    def code_map(self) -> WrittenMap:
+        """Return the code map that the child wrote at its end, with what the person should know of the build."""
+        found = read_map(self.folder, self.original)
+        found.failures += [note.replace(_WHY_SERIAL, "the child builds it without") for note in self.job.module.notes]
+        return found
+
+    def original(self, frame: Frame) -> Frame:
+        """Return a line of the written module as the line of the cell or file that it was taken from."""
+        if Path(frame.file) == self.module:
+            for origin in self.job.module.origins:
+                line = origin.line(frame.line)
+                if line is not None:
+                    return Frame(frame.function, origin.file, line)
+        return frame
 
     def _send(self, command: dict[str, Any]) -> None:
         os.write(self._pipes[COMMANDS], json.dumps(command).encode() + b"\n")
@@ -111,7 +136,7 @@ class Child:
             ready, _, _ = select.select([self._pipes[ANSWERS]], [], [], 0.1)
             if ready:
                 self._rest += os.read(self._pipes[ANSWERS], 65536)
-            elif self._process.poll() is not None:
+            elif self._process is None or self._process.poll() is not None:
                 raise WorkbenchError(f"{self.job.title}: the child process ended early ({last_words(self._log)})")
             elif time.monotonic() > end_s:
                 raise WorkbenchError(f"{self.job.title}: the child process did not answer in time")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,10 +38,18 @@ class Written:
 class WrittenMap:
     """What lay where in a process that is gone."""
 
-    def __init__(self, functions: list[Written], badges: dict[str, str], failures: list[str]):
+    def __init__(
+        self,
+        functions: list[Written],
+        badges: dict[str, str],
+        failures: list[str],
+        original: Callable[[Frame], Frame] = lambda frame: frame,
+    ):
+        """`original` gives a line of a file that was written for the process back to where the person wrote it."""
         self.functions = sorted(functions, key=lambda each: each.begin)
         self.badges = badges  # Python function: "same code", or how the build with lines differs
         self.failures = failures
+        self._original = original
         self._begins = [each.begin for each in self.functions]
 
     def function_at(self, address: int) -> Written | None:
@@ -64,6 +72,7 @@ class WrittenMap:
         if found.code is not None and found.symbol is not None:
             frames = (call_frames if returns_to else sampled_frames)(found.code, found.symbol, offset)
             frames = frames or frames_in(found.code, found.symbol, max(0, offset - returns_to))
+            frames = tuple(map(self._original, frames))
         return Place(address, readable_name(found.name), found.name, offset, frames)
 
 
@@ -108,7 +117,7 @@ def _row(function: FunctionRange, twins: Twins, numbers: dict[int, int], folder:
     return [*row, number, twin.symbol.name, twin.symbol.section, twin.symbol.offset]
 
 
-def read_map(folder: Path) -> WrittenMap:
+def read_map(folder: Path, original: Callable[[Frame], Frame] = lambda frame: frame) -> WrittenMap:
     """Return the map that a process wrote into `folder`; an empty one where it wrote none."""
     if not (folder / FILE).is_file():
         return WrittenMap([], {}, ["the process ended before it wrote its code map"])
@@ -124,4 +133,4 @@ def read_map(folder: Path) -> WrittenMap:
             code = objects[number]
             symbol = next(each for each in code.functions if [each.name, each.section, each.offset] == key)
         functions.append(Written(begin, end, name, code, symbol))
-    return WrittenMap(functions, told["badges"], told["failures"])
+    return WrittenMap(functions, told["badges"], told["failures"], original)
