@@ -86,9 +86,10 @@ class Differences:
         return differences_text(self)
 
 
-def differences(a: Counted, b: Counted) -> Differences:
-    """Return `b` against `a`, line by line. Both must count the same: two of time, of a simulation, or merged ones.
+def differences(a: Counted, b: Counted, main: str = "") -> Differences:
+    """Return `b` against `a`, line by line, ranked by the counter `main`; by what ranks the profiles when empty.
 
+    Both must count the same: two of time, two of a simulation, or merged ones.
     Time is compared in nanoseconds of one run where both profiles know what a run takes (``run_s`` in their overhead),
     else in the share of the samples. Amounts of a line that was inlined into several functions are added up.
     """
@@ -97,7 +98,7 @@ def differences(a: Counted, b: Counted) -> Differences:
     pairs = []
     for name in dict.fromkeys(line.function for line in [*a.counters, *b.counters]):
         pairs += _paired(name, a, b, _of(rows_a, name), _of(rows_b, name))
-    main = TIME if timed else a.main
+    main = main or (TIME if timed else a.main)
     shared = {name for side in rows_a.values() for name in side.counters} & {
         name for side in rows_b.values() for name in side.counters
     }
