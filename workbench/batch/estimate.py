@@ -25,7 +25,7 @@ from statistics import median
 from typing import Any, Literal
 
 from workbench.batch.job import PARAMS, STATE, Job, write_job
-from workbench.batch.parameters import ParameterError, check_parameters, declared_parameters, read_notebook
+from workbench.batch.parameters import NotebookParameter, check_parameters, declared_parameters, read_notebook
 from workbench.errors import InputError, WorkbenchError
 from workbench.files import cache_folder, write_text
 
@@ -71,13 +71,31 @@ class Starts:
     process_s: float
 
 
-def asked_of(job: Job) -> tuple[float, int, str]:
+class Notebooks:
+    """What notebooks declare, each read once: a plan may have many jobs of one."""
+
+    def __init__(self) -> None:
+        self._declared: dict[str, list[NotebookParameter] | InputError] = {}
+
+    def declared(self, file: str) -> list[NotebookParameter]:
+        """Return the parameters of the notebook `file`. Raises InputError where it cannot be read."""
+        if file not in self._declared:
+            try:
+                self._declared[file] = declared_parameters(read_notebook(Path(file)), Path(file).name)
+            except InputError as error:
+                self._declared[file] = error
+        found = self._declared[file]
+        if isinstance(found, InputError):
+            raise found
+        return found
+
+
+def asked_of(job: Job, notebooks: Notebooks) -> tuple[float, int, str]:
     """Return what `job` asks for: seconds of work, replicates, and why it cannot run (empty: it can)."""
-    path = Path(job.notebook)
     try:
-        declared = declared_parameters(read_notebook(path), path.name)
-        values = check_parameters(declared, job.parameters, path.name)
-    except (ParameterError, InputError) as error:
+        declared = notebooks.declared(job.notebook)
+        values = check_parameters(declared, job.parameters, Path(job.notebook).name)
+    except InputError as error:
         return 0.0, 0, str(error)
     numbers = [values[each.name] for each in declared if each.unit in _SECONDS and each.type in ("int", "float")]
     replicates = values.get("replicates", 0)
@@ -89,7 +107,7 @@ def read_history(out: Path, hardware_key: str, but: Path | None = None) -> Histo
 
     Damaged files tell nothing.
     """
-    history = History()
+    history, notebooks = History(), Notebooks()
     folders = [path.parent for path in out.glob("*/batch.json") if path.parent != but]
     for batch in sorted(folders, key=_modified, reverse=True)[:NEWEST_BATCHES]:
         for state in (batch / hardware_key).glob(f"*/{STATE}"):
@@ -102,7 +120,7 @@ def read_history(out: Path, hardware_key: str, but: Path | None = None) -> Histo
                 took_s = float(attempts[-1]["duration_s"])
             except (ValueError, KeyError, TypeError):
                 continue
-            past = _Past(took_s, asked_of(job)[0], str(job.parameters.get("kernel", "")), _modified(state))
+            past = _Past(took_s, asked_of(job, notebooks)[0], str(job.parameters.get("kernel", "")), _modified(state))
             history.jobs.setdefault(job.name, []).append(past)
             history.notebooks.setdefault(job.notebook, []).append(past)
     return history
@@ -111,9 +129,10 @@ def read_history(out: Path, hardware_key: str, but: Path | None = None) -> Histo
 def estimate(jobs: Sequence[Job], history: History, starts: Callable[[], Starts | None]) -> list[Estimate]:
     """Return what each of `jobs` is expected to take. `starts` is asked only where the history does not help."""
     measured: list[Starts | None] = []
+    notebooks = Notebooks()
     found = []
     for job in jobs:
-        asked_s, replicates, problem = asked_of(job)
+        asked_s, replicates, problem = asked_of(job, notebooks)
         if problem:
             found.append(Estimate(0.0, "cannot run", problem))
         elif same := history.jobs.get(job.name):
