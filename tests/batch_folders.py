@@ -1,5 +1,6 @@
 """Batches on disk as the runner leaves them, made by hand: for tests of every page that is made from them."""
 
+import datetime
 import json
 
 import factory
@@ -8,9 +9,20 @@ import nbformat
 from workbench.gate.outcome import Outcome, write_outcome
 from workbench.record import ProfileRecord
 from workbench.report.html import write_report
+from workbench.report.night import Night, Series, Value
+from workbench.report.nights import Part, with_night
 from workbench.report.plots import MIME
+from workbench.report.site import write_all
 
 KEY = "5f0c2d7e91ab"  # the hardware key of the factory's machine
+FIRST = datetime.datetime(2024, 1, 1, 1, tzinfo=datetime.UTC)
+SERIES = {
+    f"{place:012x}": Series(
+        hardware_key=KEY, machine="AMD EPYC 9R45, 2 cores", kernel="order_book", variant=f"v{place // 2}",
+        statistic=("mean time", "p99")[place % 2], about="synthetic, 40,000 events",
+    )
+    for place in range(20)
+}  # fmt: skip
 
 
 def a_job(
@@ -103,3 +115,25 @@ def a_run(speeds=None, *, seed=1, code="aligned", number=7, **machine):
         each.model_copy(update={"code_hash": {**each.code_hash, "order_book/aligned": f"{code:0<16}"}}) for each in made
     ]
     return run.model_copy(update={"replicates": hashed})
+
+
+def a_night(number, series=SERIES, **changes):
+    """Return night number `number` of a site made by hand, with a value of each of `series`."""
+    moment = FIRST + datetime.timedelta(days=number)
+    values = {
+        "name": f"nightly-{moment:%Y-%m-%d}", "plan": "nightly.toml", "created": moment.isoformat(), "jobs": 8,
+        "badge": "UNCHANGED", "summary": "8 reports: 8 unchanged.", "finished": 8, "duration_s": 60.0, "host": "bench",
+        "values": {name: Value(value=100.0 + number % 7, low=99.0, high=101.0 + number % 7) for name in series},
+    }  # fmt: skip
+    return Night(**{**values, **changes})
+
+
+def a_site(folder, nights, series=SERIES):
+    """Write a site of so many nights at once, as a rebuild does."""
+    parts = {}
+    for number in range(nights):
+        night = a_night(number, series)
+        month = night.created[:7]
+        parts[month] = with_night(parts.get(month, Part()), night, series)
+    write_all(folder, parts)
+    return folder

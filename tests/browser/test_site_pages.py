@@ -1,11 +1,13 @@
 """Every page over batches in a real browser: no request, no complaint, readable in light and dark, none too wide."""
 
 import re
+import time
 
 import factory
 import plotly.graph_objects as go
 import pytest
-from batch_folders import KEY, a_batch, a_figure_cell, a_job, a_profile, a_run, measured
+from batch_folders import KEY, SERIES, a_batch, a_figure_cell, a_job, a_profile, a_run, measured
+from batch_folders import a_site as nights_site
 from jupyter_lab import chromium
 from test_report_pages import CONTRAST, visit
 
@@ -144,3 +146,29 @@ def test_two_nights_can_be_compared_in_a_page_that_links_both(browser, site):
     page.locator(".wb-where a").last.click()
     page.wait_for_url("**/nightly-2026-01-05/index.html")
     page.context.close()
+
+
+def test_how_long_pages_take_to_open_is_told(browser, tmp_path):
+    """With `-s` it prints the times. No limit is asserted: it would be the machine's."""
+    series = {f"{name}{place}": each.model_copy(update={"kernel": f"kernel {name}"}) for name in range(6)
+              for place, each in SERIES.items()}  # fmt: skip
+    many = nights_site(tmp_path / "out", 1000, series)
+    cell = a_figure_cell(go.Figure(go.Scatter(x=[1, 2], y=[2, 3])))
+    a_job(tmp_path / "alone", "latency-1", [factory.run(with_blocks=False)], measured(), cells=[cell])
+    share_assets(tmp_path / "shared")
+    a_job(tmp_path / "shared", "latency-1", [factory.run(with_blocks=False)], measured(), cells=[cell])
+    report = f"{KEY}/latency-1/report.html"
+    pages = {
+        "first page of 1,000 nights": many / "index.html",
+        "report with plotly.js inside": tmp_path / "alone" / report,
+        "report with shared assets": tmp_path / "shared" / report,
+    }
+    for name, path in pages.items():
+        begun = time.monotonic()
+        page, _, troubles = visit(browser, path, "light")
+        if path.name == "report.html":
+            page.wait_for_selector("html[data-figures=drawn]", state="attached")
+        took = time.monotonic() - begun
+        print(f"{name}: {took:.2f} s, {path.stat().st_size / 1e6:.2f} MB")
+        assert troubles == [] and path.stat().st_size < 7_000_000
+        page.context.close()

@@ -1,49 +1,18 @@
 """The site over nights: the newest first, lines of every figure, and one more night costs the same after a thousand."""
 
-import datetime
 import sys
 
 import factory
 import pytest
-from batch_folders import KEY, a_batch, a_job, a_profile, measured
+from batch_folders import KEY, SERIES, a_batch, a_job, a_night, a_profile, a_site, measured
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.gate.outcome import Outcome
 from workbench.record import Verdict
-from workbench.report.night import Night, Series, Value, night_of
+from workbench.report.night import Value, night_of
 from workbench.report.nights import PART_NIGHTS, Part, newest_nights, place, read_contents, read_part, with_night
-from workbench.report.site import WINDOW, add_night, finish_batch, rebuild, rows_of, write_all
+from workbench.report.site import WINDOW, add_night, finish_batch, rebuild, rows_of
 from workbench.report.view import read_batch_view
-
-FIRST = datetime.datetime(2024, 1, 1, 1, tzinfo=datetime.UTC)
-SERIES = {
-    f"{place:012x}": Series(
-        hardware_key=KEY, machine="AMD EPYC 9R45, 2 cores", kernel="order_book", variant=f"v{place // 2}",
-        statistic=("mean time", "p99")[place % 2], about="synthetic, 40,000 events",
-    )
-    for place in range(20)
-}  # fmt: skip
-
-
-def a_night(number, **changes):
-    moment = FIRST + datetime.timedelta(days=number)
-    values = {
-        "name": f"nightly-{moment:%Y-%m-%d}", "plan": "nightly.toml", "created": moment.isoformat(), "jobs": 8,
-        "badge": "UNCHANGED", "summary": "8 reports: 8 unchanged.", "finished": 8, "duration_s": 60.0, "host": "bench",
-        "values": {name: Value(value=100.0 + number % 7, low=99.0, high=101.0 + number % 7) for name in SERIES},
-    }  # fmt: skip
-    return Night(**{**values, **changes})
-
-
-def a_site(folder, nights):
-    """Write a site of so many nights at once, as a rebuild does."""
-    parts = {}
-    for number in range(nights):
-        night = a_night(number)
-        month = night.created[:7]
-        parts[month] = with_night(parts.get(month, Part()), night, SERIES)
-    write_all(folder, parts)
-    return folder
 
 
 def a_measured_batch(folder, created="2026-01-05T01:00:00Z", verdict=Verdict.SLOWER, **machine):
