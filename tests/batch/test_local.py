@@ -145,7 +145,7 @@ def test_jobs_that_time_run_alone_and_their_neighbours_beside_each_other(tmp_pat
 
 
 def test_no_more_run_at_once_than_the_plan_allows(tmp_path, fake):
-    fake.use("time.sleep(0.1)")
+    fake.use("time.sleep(0.8)")
     run_jobs([fake(name, times=False) for name in "abcd"], tmp_path, at_once=2)
     running, most = 0, 0
     for line in fake.log.read_text().split():
