@@ -47,7 +47,7 @@ def address_in(code_map, needle):
 
 
 def raw(*stacks):
-    top = "main (/w/workbench/profile/watched_child.py:53);run_watched (/w/workbench/profile/watched_child.py:128)"
+    top = "_run_module_as_main (<frozen runpy>:198);run_watched (/w/workbench/profile/watched_child.py:128)"
     return read_raw("".join(f"{top};{stack}\n" for stack in stacks))
 
 
@@ -87,6 +87,7 @@ def test_addresses_count_for_lines_of_the_kernel_and_what_is_around_the_target_c
     assert profile.outside == {"Python code around the calls": 1.0}
     assert "total = 1.0 /" in profile.source(profile.top(1)[0][0])
     assert sum(profile.stacks.values()) == profile.total == 9
+    assert {frame.function for stack in profile.stacks for frame in stack} == {"divide_and_add"}
 
 
 def test_a_library_counts_for_the_line_that_called_it(code_map):
