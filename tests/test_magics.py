@@ -147,11 +147,13 @@ def test_two_functions_of_the_session_are_compared_in_fresh_processes(shell, cap
     result, _, err = run(shell, "%compare --seconds 0.4 --replicates 2 plain halves -- values", capsys)
     assert result.success, err
     assert (result.result.a, result.result.b) == ("compared/plain", "compared/halves")
-    assert result.result.row("throughput", "mean").ratio > 1
+    assert result.result.row("throughput", "mean").blocks == 4
     assert shell.user_ns["_comparison"] is result.result
+    workload = result.result.run.workload.sha256
     result, _, err = run(shell, "%compare --seconds 0.4 --replicates 2 halves plain -- values * 2", capsys)
     assert result.success, err
-    assert result.result.row("throughput", "mean").ratio < 1
+    assert (result.result.a, result.result.b) == ("compared/halves", "compared/plain")
+    assert result.result.run.workload.sha256 != workload, "these are other arguments"
 
 
 @pytest.mark.slow

@@ -11,6 +11,8 @@ from workbench.figures.text import label, number, plain
 from workbench.figures.theme import VERDICT_COLOURS, finish, note, row_height
 from workbench.record import Verdict
 
+SHORT = ("ns", "bytes")  # units that are written at each bar; others stand at the axis alone
+
 
 def line_differences(rows: Sequence[tuple[str, float, float]], a: str, b: str, unit: str = "ns") -> go.Figure:
     """Return a bar for each row: a line of source, what it costs in `a` and what in `b`, both in `unit`.
@@ -56,7 +58,12 @@ def _frame(figure: go.Figure, rows: Sequence[tuple[str, float, float]], changes:
     for place, change in enumerate(changes):
         side = "right" if change < 0 else "left"
         figure.add_annotation(
-            x=change, y=place, text=f" {_signed(change, unit)} ", xanchor=side, yanchor="middle", showarrow=False
+            x=change,
+            y=place,
+            text=f" {_signed(change, unit if unit in SHORT else '')} ",
+            xanchor=side,
+            yanchor="middle",
+            showarrow=False,
         )
     low, high = min(0.0, *changes), max(0.0, *changes)
     figure.update_xaxes(

@@ -27,6 +27,7 @@ _CELL = f"padding:0 8px;{_MONO};color:{_TEXT};vertical-align:top;border:0"
 _HEAD = f"padding:2px 8px;font-weight:600;color:{_MUTED};border:0;border-bottom:1px solid {_RULE}"
 _TABLE = f"border-collapse:collapse;table-layout:auto;margin:8px 0;width:100%;background:none;border:0;{_MONO}"
 _PRE = f"margin:0;white-space:pre-wrap;{_MONO};color:{_TEXT};background:none;border:0;padding:0"
+_WIDTH_HEAD = f'<th scope="col" style="{_HEAD}">width</th>'
 _LABELS = {
     "time_ns": "time",
     "d1_misses": "L1 misses",
@@ -40,21 +41,20 @@ def differences_html(found: Differences) -> str:
     """Return `found` as one HTML fragment: A on the left, B on the right, what changed between them in the middle."""
     names = _columns(found)
     widest = max((abs(pair.change(found.main)) for pair in found.pairs), default=0.0)
+    wide = any(side.width for pair in found.pairs for side in (pair.a, pair.b) if side)
     body, function = [], None
     for pair in _shown(found):
         if pair.function != function:
             function = pair.function
-            span = 2 * (len(names) + 3) + 1
+            span = 2 * (len(names) + 2 + wide) + 1
             body.append(
                 f'<tr style="background:{_BAND};border:0"><th colspan="{span}" scope="rowgroup" '
                 f'style="{_HEAD};text-align:left">{_e(function or "compiled code without lines")}</th></tr>'
             )
-        body.append(_row(pair, names, found.main, widest))
+        body.append(_row(pair, names, found.main, widest, wide))
     labels = "".join(f'<th scope="col" style="{_HEAD};text-align:right">{_e(label(name))}</th>' for name in names)
-    side = (
-        f'<th scope="col" style="{_HEAD};text-align:right">line</th>{labels}<th scope="col" style="{_HEAD}">width</th>'
-    )
-    source = f'<th scope="col" style="{_HEAD};text-align:left;width:45%">{{0}}</th>'
+    side = f'<th scope="col" style="{_HEAD};text-align:right">line</th>{labels}' + _WIDTH_HEAD * wide
+    source = f'<th scope="col" style="{_HEAD};text-align:left;width:40%;min-width:18ch">{{0}}</th>'
     middle = f'<th scope="col" style="{_HEAD};text-align:right">B − A</th>'
     head = f"{side}{source.format(_e(found.a))}{middle}{side}{source.format(_e(found.b))}"
     return (
@@ -128,24 +128,27 @@ def _place(pair: Pair) -> int:
     return side.line.line if side is not None else 0
 
 
-def _row(pair: Pair, names: list[str], main: str, widest: float) -> str:
+def _row(pair: Pair, names: list[str], main: str, widest: float, wide: bool) -> str:
     change = pair.change(main)
     part = 100 * abs(change) / widest if widest else 0.0
     colour = (_MORE if change > 0 else _LESS).format(0.35)
     heat = f"background:linear-gradient(to left,{colour} {part:.1f}%,transparent 0)"
     style = f"{_CELL};text-align:right;white-space:nowrap;min-width:72px;{heat}"
     middle = f'<td style="{style}">{_e(_signed(change, main))}</td>'
-    return f'<tr style="background:none;border:0">{_cells(pair.a, names)}{middle}{_cells(pair.b, names)}</tr>'
+    return (
+        f'<tr style="background:none;border:0">{_cells(pair.a, names, wide)}{middle}{_cells(pair.b, names, wide)}</tr>'
+    )
 
 
-def _cells(side: Side | None, names: list[str]) -> str:
+def _cells(side: Side | None, names: list[str], wide: bool) -> str:
     number = f"{_CELL};text-align:right;white-space:nowrap"
     if side is None:
-        return f'<td colspan="{len(names) + 3}" style="{_CELL};color:{_MUTED};background:{_BAND}">not there</td>'
+        return f'<td colspan="{len(names) + 2 + wide}" style="{_CELL};color:{_MUTED};background:{_BAND}">not there</td>'
     amounts = "".join(f'<td style="{number}">{amount(side.counters.get(name, 0.0), name)}</td>' for name in names)
+    width = f'<td style="{_CELL};white-space:nowrap">{_e(side.width)}</td>' if wide else ""
     return (
         f'<td style="{number};color:{_MUTED}">{side.line.line or ""}</td>{amounts}'
-        f'<td style="{_CELL};white-space:nowrap">{_e(side.width)}</td>'
+        f"{width}"
         f'<td style="{_CELL};text-align:left"><pre style="{_PRE}">{_e(side.source.expandtabs(4)) or " "}</pre></td>'
     )
 

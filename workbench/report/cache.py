@@ -140,7 +140,7 @@ def change(study: CacheStudy) -> Differences | Words:
     if len(study.found) < 2:
         return Words(Outcome(headline="Only one variant was looked at: name two to see what changed."))
     first, *_, last = study.found.values()
-    return differences(first, last)
+    return differences(first, last, "loads" if study.reason else "d1_misses")
 
 
 def change_figure(study: CacheStudy) -> go.Figure:
