@@ -24,6 +24,9 @@ SCALES = 0.65
 SLOWER = 0.8
 """Below this part of one thread's throughput, several threads harm each other: what they share has to be found."""
 
+SEEMS_FASTER = 0.9
+"""A variant with lines of its own that costs more than this of the other gives no reason to suspect the lines."""
+
 RETRIES = 0.05
 """From one lost exchange in twenty operations on, retries count."""
 
@@ -177,6 +180,8 @@ def _false_sharing(
     if ratio is None or ratio >= SLOWER or (best is not None and best.verdict in (Verdict.UNCHANGED, Verdict.SLOWER)):
         return None
     what = "Give each thread a line of its own and compare: no variant here does."
+    if best is not None and best.ratio > SEEMS_FASTER:
+        return None
     if best is not None:
         what = f"{best.b.partition('/')[2]} does not, but the comparison is not resolved: measure longer."
     sentence = (

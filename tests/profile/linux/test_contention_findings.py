@@ -81,6 +81,7 @@ def test_false_sharing_is_proved_by_a_variant_with_lines_of_its_own():
     unresolved = [against("packed", "padded", 0.1, Verdict.UNRESOLVED)]
     assert kinds(profile, unresolved) == [("false sharing", "packed", False)]
     assert kinds(profile, [against("packed", "padded", 1.0, Verdict.UNCHANGED)]) == []
+    assert kinds(profile, [against("packed", "padded", 0.95, Verdict.UNRESOLVED)]) == []
 
 
 def test_false_sharing_without_a_variant_apart_is_likely_when_threads_are_slower_than_one():
