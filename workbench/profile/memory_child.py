@@ -23,13 +23,15 @@ from workbench.parent import end_with_parent
 from workbench.profile.memory_facts import Tracked
 from workbench.profile.memory_job import JOB, PHASES, RESULT, SCRATCH_TRACE, TRACE, MemoryJob
 from workbench.profile.memory_subject import Subject, subject_of
+from workbench.stats.median import median
 
 WARM_CALLS = 2  # the first compiles, the second meets the state as grown as it gets
 BATCH_S = 0.005  # calls between two looks at the memory
 FEWEST_CALLS, MOST_TRACKED_CALLS = 8, 20
-TRACK_S = 0.3  # for so long calls are recorded, and at least twice
+FEW_TRACKED_CALLS = 4  # where a call allocates so often that 20 would be too much: enough to tell a leak from a cache
+TRACK_S = 0.5  # for so long calls are recorded
 LARGEST_GROWTH_BYTES = 256 * 1024**2  # a leak must not take the machine down
-MOST_ALLOCATIONS = 200_000  # are recorded, and read again in a few seconds
+MOST_ALLOCATIONS = 500_000  # are recorded, and read again in a few seconds
 
 
 class Phases:
@@ -173,36 +175,39 @@ def track(job: MemoryJob, folder: Path, phases: Phases) -> dict[str, Any]:
     subject = subject_of(job, folder)
     warm_up(subject)
     made = nrt_allocations(subject) or 0
-    left_out = subject.shorten(MOST_ALLOCATIONS / (2 * made)) if 2 * made > MOST_ALLOCATIONS else 0
+    wanted = FEW_TRACKED_CALLS * made
+    left_out = subject.shorten(MOST_ALLOCATIONS / wanted) if wanted > MOST_ALLOCATIONS else 0
     if left_out:
         warm_up(subject)
-    began, plain_calls = time.perf_counter(), 0
-    while plain_calls < FEWEST_CALLS and (not plain_calls or time.perf_counter() - began < TRACK_S):
-        call(subject)
-        plain_calls += 1
-    plain_s = (time.perf_counter() - began) / plain_calls
+    plain_s = median(_timed(subject, MOST_TRACKED_CALLS))
     _record(job, folder / SCRATCH_TRACE, subject, 1)  # what the interpreter keeps for each line that is traced
     (folder / SCRATCH_TRACE).unlink()
-    calls, recorded_s = _record(job, folder / TRACE, subject, min(MOST_TRACKED_CALLS, MOST_ALLOCATIONS // max(made, 1)))
-    return read_trace(folder / TRACE, subject, calls, recorded_s / calls, plain_s, left_out)
+    most = MOST_TRACKED_CALLS if made * MOST_TRACKED_CALLS <= MOST_ALLOCATIONS else FEW_TRACKED_CALLS
+    times = _record(job, folder / TRACE, subject, most)
+    return read_trace(folder / TRACE, subject, len(times), median(times), plain_s, left_out)
 
 
-def _record(job: MemoryJob, file: Path, subject: Subject, most: int) -> tuple[int, float]:
-    """Call it under memray until `TRACK_S` are over; return how often, and how long that took."""
+def _timed(subject: Subject, most: int) -> list[float]:
+    """Call it up to `most` times until `TRACK_S` are over, at least twice; return how long each took, in s."""
+    times: list[float] = []
+    while len(times) < most and (len(times) < 2 or sum(times) < TRACK_S):
+        began = time.perf_counter()
+        call(subject)
+        times.append(time.perf_counter() - began)
+    return times
+
+
+def _record(job: MemoryJob, file: Path, subject: Subject, most: int) -> list[float]:
+    """Call it under memray, up to `most` times; return how long each call took."""
     from memray import FileDestination, Tracker
 
-    calls = 0
     destination = FileDestination(file, overwrite=True, compress_on_exit=most > 1)
     gc.collect()
     with Tracker(destination=destination, native_traces=True, trace_python_allocators=job.python_objects):
-        began = time.perf_counter()
-        while calls < most and (calls < 2 or time.perf_counter() - began < TRACK_S):
-            call(subject)
-            calls += 1
-        elapsed = time.perf_counter() - began
+        times = _timed(subject, most)
         prepare(subject)  # gives back what the last call left in its state
         gc.collect()
-    return calls, elapsed
+    return times
 
 
 def read_trace(
