@@ -57,11 +57,13 @@ def profile_time(
     progress = cell_progress(job_folder())
     profiles = CpuProfiles(name)
     plan = [(variant, tool) for tool in sorted(tools, key=lambda tool: tool != OWN) for variant in chosen]
-    with timing_lock(f"time by line of {name}", progress.note):
-        for place, (variant, tool) in enumerate(plan):
-            progress.advance(place / len(plan), f"{tool} on {name}/{variant}")
-            _take(profiles, variant, tool, keep, options)
-    progress.close()
+    try:
+        with timing_lock(f"time by line of {name}", progress.note):
+            for place, (variant, tool) in enumerate(plan):
+                progress.advance(place / len(plan), f"{tool} on {name}/{variant}")
+                _take(profiles, variant, tool, keep, options)
+    finally:
+        progress.close()
     return profiles
 
 
