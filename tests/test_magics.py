@@ -5,6 +5,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from workbench import magics
 from workbench.abilities import Ability
+from workbench.own.registry import find
 from workbench.profile.sampler import is_sampling
 
 
@@ -147,13 +148,26 @@ def test_two_functions_of_the_session_are_compared_in_fresh_processes(shell, cap
     result, _, err = run(shell, "%compare --seconds 0.4 --replicates 2 plain halves -- values", capsys)
     assert result.success, err
     assert (result.result.a, result.result.b) == ("compared/plain", "compared/halves")
-    assert result.result.row("throughput", "mean").blocks == 4
+    assert result.result.row("throughput", "mean").replicates == 2
     assert shell.user_ns["_comparison"] is result.result
-    workload = result.result.run.workload.sha256
-    result, _, err = run(shell, "%compare --seconds 0.4 --replicates 2 halves plain -- values * 2", capsys)
-    assert result.success, err
-    assert (result.result.a, result.result.b) == ("compared/halves", "compared/plain")
-    assert result.result.run.workload.sha256 != workload, "these are other arguments"
+
+
+def test_a_second_comparison_replaces_the_first_and_options_are_handed_on(shell, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr("workbench.measure.api.compare", lambda *names, **options: asked.append((names, options)))
+    run(shell, ADD, capsys)
+    for line in ("plain halves -- values", "--seconds 2 halves wrong -- values * 2, 7", "wrong plain"):
+        result, _, err = run(shell, f"%compare {line}", capsys)
+        assert result.success, err
+        own = find("compared")
+        assert list(own.variants) == list(asked[-1][0][1:])
+        assert all(own.variants[name].function is shell.user_ns[name] for name in own.variants)
+        if "7" in line:
+            assert own.make()[1] == 7 and own.make()[0][0] == 2.0
+    assert own.make() == ()
+    assert asked[1][1]["seconds"] == 2.0 and asked[0][1]["replicates"] == 6
+    run(shell, "%compare --workload synthetic order_book/baseline order_book/ladder", capsys)
+    assert asked[-1][0] == ("order_book", "baseline", "ladder", "synthetic")
 
 
 @pytest.mark.slow
