@@ -21,6 +21,7 @@ MOST_BOXES = 600
 TABLE_ROWS = 80
 _ROW_PX = 25
 _ROW_CHARACTERS = 150  # in a box over the whole width of a report's page
+_SAYS = 16  # characters of source below which it is better left out
 _TEXT_PX = 11  # smaller is not readable: a box that is too narrow for it has no text until it is widened
 _DARK_TEXT, _LIGHT_TEXT = "#1c2430", "#ffffff"
 _ROOT, _ROOT_TEXT = "#8a94a0", "#10151c"
@@ -191,9 +192,9 @@ def _draw(
 
 
 def _label(box: Box, share: float) -> str:
-    """Return what stands in a box: a line's source too where there is room for it."""
-    told = f"{box.place}  {box.source}" if box.place and box.source else box.place or box.name
-    return label(told if len(told) <= share * _ROW_CHARACTERS else box.place or box.name, 110)
+    """Return what stands in a box: of a line also as much of its source as there is room for, if that says a thing."""
+    short, room = box.place or box.name, int(share * _ROW_CHARACTERS)
+    return label(f"{short}  {box.source}", room) if box.source and room >= len(short) + _SAYS else label(short, 110)
 
 
 def _function_colours(root: Box) -> dict[str, str]:
