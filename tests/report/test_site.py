@@ -99,6 +99,19 @@ def test_a_batch_becomes_a_night_with_its_figures_and_verdicts(tmp_path):
     assert page.count('class="wb-spark"') == 6 and page.count('class="slower"') == 1
 
 
+def test_of_two_jobs_that_measured_the_same_the_one_that_judged_counts(tmp_path):
+    row = factory.comparison("order_book/aligned@main", "order_book/aligned", 1.08, Verdict.SLOWER)
+    judged = row.model_copy(update={"metric": "throughput", "statistic": "mean"})
+    runs = {
+        "latency-1": factory.run(with_blocks=False, scale=2.0),
+        "regression-1": factory.run(comparisons=[judged], with_blocks=False),
+    }
+    jobs = [a_job(tmp_path / "b", name, [run], measured(), report=False) for name, run in runs.items()]
+    night, series = night_of(read_batch_view(a_batch(tmp_path / "b", jobs)))
+    name = next(name for name, each in series.items() if (each.variant, each.statistic) == ("aligned", "mean time"))
+    assert night.values[name].value == pytest.approx(31.0) and night.values[name].verdict is Verdict.SLOWER
+
+
 def test_a_night_that_is_resumed_is_brought_up_to_date_in_its_place(tmp_path):
     for day in ("05", "06"):
         folder = a_measured_batch(tmp_path / f"nightly-2026-01-{day}", f"2026-01-{day}T01:00:00Z")
