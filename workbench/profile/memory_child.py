@@ -26,7 +26,7 @@ from workbench.profile.memory_subject import Subject, subject_of
 from workbench.stats.median import median
 
 WARM_CALLS = 2  # the first compiles, the second meets the state as grown as it gets
-BATCH_S = 0.005  # calls between two looks at the memory
+BATCHES = 100  # looks at the memory, with as many calls between two of them as that leaves time for
 FEWEST_CALLS, MOST_TRACKED_CALLS = 8, 20
 FEW_TRACKED_CALLS = 4  # where a call allocates so often that 20 would be too much: enough to tell a leak from a cache
 TRACK_S = 0.5  # for so long calls are recorded
@@ -127,7 +127,7 @@ def watch(job: MemoryJob, folder: Path, phases: Phases) -> dict[str, Any]:
         calls += batch
         rows.append((calls, resident_bytes()))
         stopped = rows[-1][1] - before > LARGEST_GROWTH_BYTES
-        if time.monotonic() - batch_began < BATCH_S:
+        if time.monotonic() - batch_began < job.seconds / BATCHES / 2:
             batch *= 2
     ended = time.monotonic()
     phases.begin("end")
