@@ -15,6 +15,7 @@ import pytest
 from tiny_notebook import WRITE_RESULTS, a_job, write_notebook
 
 pytest.importorskip("distributed")
+from workbench.batch import dask_cluster
 from workbench.batch.dask_engine import DaskEngine
 from workbench.batch.engines import Work
 from workbench.errors import InputError
@@ -200,6 +201,7 @@ def processes_with(text):
     return found
 
 
-def test_without_a_scheduler_nothing_is_begun(tmp_path):
+def test_without_a_scheduler_nothing_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setattr(dask_cluster, "_CONNECT_S", 0.5)
     with pytest.raises(InputError, match=r"no scheduler answers at tcp://127.0.0.1:1: start one by `dask scheduler`"):
         DaskEngine("tcp://127.0.0.1:1").run(Work([], tmp_path, "driver"), Listener(), report)

@@ -179,3 +179,23 @@ def test_without_the_driver_it_is_told_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(InputError, match=r"cannot be opened: install kernel-workbench\[postgres\]"):
         open_store("postgresql://somebody@localhost/store")
+
+
+def test_a_server_that_was_busy_for_a_moment_is_asked_once_more(url, monkeypatch):
+    import psycopg
+
+    store = open_store(url)
+    connect, failures = psycopg.connect, 1
+
+    def late(*words, **named):
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise psycopg.errors.ConnectionTimeout("connection timeout expired")
+        return connect(*words, **named)
+
+    monkeypatch.setattr(psycopg, "connect", late)
+    assert store.runs() == []
+    failures = 2
+    with pytest.raises(WorkbenchError, match="does not answer"):
+        store.runs()

@@ -6,6 +6,9 @@ what is inside it, because the figures stand in rows of their own.
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import sqlalchemy as sa
 
 from workbench.errors import WorkbenchError
@@ -33,7 +36,17 @@ def engine(address: sa.URL) -> sa.Engine:
     said = {name: value for name, value in _LIBPQ.items() if name not in address.query}
     made = sa.create_engine(address, connect_args=said, isolation_level="READ COMMITTED", poolclass=sa.NullPool)
     sa.event.listen(made, "begin", _begin)
+    sa.event.listen(made, "do_connect", _connect)
     return made
+
+
+def _connect(dialect: sa.Dialect, _record: Any, words: list[Any], named: dict[str, Any]) -> Any:
+    """Try once more where time ran out: a server, or this machine, that slept or was busy for a moment."""
+    import psycopg
+
+    with contextlib.suppress(psycopg.errors.ConnectionTimeout):
+        return dialect.connect(*words, **named)
+    return dialect.connect(*words, **named)
 
 
 def _begin(connection: sa.Connection) -> None:
