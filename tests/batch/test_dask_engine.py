@@ -150,6 +150,17 @@ def test_a_job_whose_worker_dies_is_tried_elsewhere_and_both_attempts_are_told(t
     assert "its worker alpha was lost" in (done[0].folder / "log.txt").read_text().splitlines()[0]
 
 
+def test_a_worker_that_sends_nothing_back_does_not_get_the_same_job_again(tmp_path, jobs):
+    """It is idle again at once, as one that its nanny has started anew."""
+    cluster = Cluster(["alpha", "beta"], lambda name, job, n: OSError("no room") if n == 1 else came_back(job))
+    (done,), _ = run(tmp_path, cluster, jobs[:1])
+    assert [name for name, _ in cluster.sent] == ["alpha", "beta"]
+    assert "worker alpha sent nothing back: no room" in done.state.attempts[0].failure.sentence
+    alone = Cluster(["alpha"], lambda name, job, n: OSError("no room") if n == 1 else came_back(job))
+    (done,), _ = run(tmp_path, alone, jobs[1:2])
+    assert [name for name, _ in alone.sent] == ["alpha", "alpha"], "unless there is no other"
+
+
 def test_a_job_that_takes_every_worker_down_is_given_up(tmp_path, jobs):
     hosts = ["a", "b", "c", "d"]
     cluster = Cluster(hosts, lambda name, job, n: "dies" if job["parameters"] == {"name": "a"} else came_back(job))
