@@ -135,7 +135,8 @@ def fake(tmp_path, monkeypatch):
 
 def test_jobs_that_time_run_alone_and_their_neighbours_beside_each_other(tmp_path, fake):
     fake.use("if job['title'] in 'bc':\n    other = {'b': '+c', 'c': '+b'}[job['title']]\n"
-             "    while other not in open(job['parameters']['log']).read(): time.sleep(0.01)")  # fmt: skip
+             "    while other not in open(job['parameters']['log']).read(): time.sleep(0.01)\n"
+             "    time.sleep(0.8 * (job['title'] == 'c'))")  # fmt: skip
     jobs = [fake("a"), fake("b", times=False), fake("c", times=False), fake("d"), fake("e", times=False)]
     states = run_jobs(jobs, tmp_path, at_once=2)
     assert [state.status for state in states] == ["finished"] * 5
