@@ -16,7 +16,9 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
+import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy.exc import ArgumentError
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.files import write_text
@@ -136,8 +138,28 @@ def code_hash() -> str:
 
 
 def write_job(folder: Path, job: Job) -> None:
-    """Write what is to be done into the job's folder."""
-    write_text(folder / PARAMS, job.model_dump_json(by_alias=True, indent=1) + "\n")
+    """Write what is to be done into the job's folder; of its store, no address that holds a secret.
+
+    Who starts a process for the job gives it `store_environment` as well.
+    """
+    told = job.model_copy(update={"store": None}) if _holds_secret(job.store) else job
+    write_text(folder / PARAMS, told.model_dump_json(by_alias=True, indent=1) + "\n")
+
+
+def store_environment(job: Job) -> dict[str, str]:
+    """Return the variable that names the job's store to its processes; nothing where it has none of its own."""
+    return {"WORKBENCH_STORE": job.store} if job.store else {}
+
+
+def _holds_secret(store: str | None) -> bool:
+    """Return whether the URL names a password; a path never does."""
+    if store is None or "://" not in store:
+        return False
+    try:
+        address = sa.make_url(store)
+    except (ArgumentError, ValueError):
+        return True  # nobody knows what it holds
+    return bool(address.password) or any("password" in name for name in address.query)
 
 
 def read_job(path: Path) -> Job:

@@ -33,6 +33,7 @@ from workbench.batch.job import (
     State,
     is_finished,
     read_state,
+    store_environment,
     write_job,
     write_state,
 )
@@ -167,6 +168,7 @@ class _Loop:
                 [*RUN_JOB, str(running.folder / PARAMS), "--parent", str(os.getpid())],
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env={**os.environ, **store_environment(running.job)},
                 start_new_session=True,
                 pass_fds=running.handles,
             )

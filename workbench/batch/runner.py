@@ -39,6 +39,7 @@ from workbench.batch.job import (
     State,
     read_state,
     record_files,
+    store_environment,
     write_state,
 )
 from workbench.batch.papermill_engine import Execution, execute
@@ -155,9 +156,7 @@ def _execute(job: Job, scratch: Path, execution: Execution, on_cell: OnCell, log
     log.info(f"{path.name} with {json.dumps(values)}")
     if job.rules != Rules():
         write_rules(scratch, job.rules)
-    environment = {**os.environ, FOLDER_VARIABLE: str(scratch)}
-    if job.store:
-        environment["WORKBENCH_STORE"] = job.store
+    environment = {**os.environ, **store_environment(job), FOLDER_VARIABLE: str(scratch)}
     failure = execute(notebook, values, job.limit_s, environment, execution, on_cell, log)
     write_text(scratch / EXECUTED, nbformat.writes(execution.notebook))
     for path in record_files(scratch) if failure is None else ():
