@@ -42,7 +42,7 @@ def test_what_is_written_of_a_store(tmp_path, store, written):
 def test_the_job_s_process_gets_the_whole_address(tmp_path, monkeypatch):
     monkeypatch.setattr(local, "RUN_JOB", (sys.executable, "-c", TELL))
     job = a_job(tmp_path / "x.ipynb").model_copy(update={"store": SECRET})
-    local.LocalEngine().run(Work([job], tmp_path, "key"), Silent(), lambda folder, state: None)
+    local.LocalEngine().run(Work([job], tmp_path, "key"), Silent(), lambda *told: None)
     folder = tmp_path / "key" / job.name
     assert json.loads((folder / "told.json").read_text()) == SECRET
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "told.json"
