@@ -15,6 +15,7 @@ from tiny_notebook import WRITE_RESULTS, write_notebook
 from workbench.store import open_store
 
 pytestmark = pytest.mark.notebook
+OWN = {"STORE": "store.sqlite3", "TIMING_LOCK": "timing.lock"}  # no other test is waited for
 TESTS = str(Path(__file__).resolve().parents[1])
 needs_linux = pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs Linux's /proc")
 COUNT = "import pathlib\nwith pathlib.Path({counter!r}).open('a') as lines:\n    lines.write(name + '\\n')\n"
@@ -37,7 +38,7 @@ def place(tmp_path):
 
 def start(place, *more):
     command = [sys.executable, "-m", "workbench", "batch", "plan.toml", "--batch", "b", "--out", "out", *more]
-    environment = {**os.environ, "WORKBENCH_STORE": str(place / "store.sqlite3")}
+    environment = {**os.environ, **{f"WORKBENCH_{n}": str(place / f) for n, f in OWN.items()}}
     return subprocess.Popen(
         command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     )

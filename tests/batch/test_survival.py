@@ -17,6 +17,7 @@ from tiny_notebook import WRITE_RESULTS, write_notebook
 from workbench.store import open_store
 
 pytestmark = [pytest.mark.notebook, pytest.mark.slow]
+OWN = {"STORE": "store.sqlite3", "TIMING_LOCK": "timing.lock"}  # no other test is waited for
 TESTS = str(Path(__file__).resolve().parents[1])
 needs_linux = pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="needs Linux's /proc")
 JOBS = 200 if os.environ.get("WORKBENCH_LONG") else 20
@@ -25,7 +26,7 @@ BESIDE = "[engine]\nat_once = 2\n"
 
 def start(place, *more, **options):
     command = [sys.executable, "-m", "workbench", "batch", "plan.toml", "--batch", "b", "--out", "out", *more]
-    environment = {**os.environ, "WORKBENCH_STORE": str(place / "store.sqlite3")}
+    environment = {**os.environ, **{f"WORKBENCH_{n}": str(place / f) for n, f in OWN.items()}}
     return subprocess.Popen(
         command, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **options
     )
