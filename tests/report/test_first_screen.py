@@ -119,3 +119,14 @@ def test_a_view_holds_no_timed_runs(tmp_path):
     a_job(tmp_path / "b", "latency-1", [factory.run()], measured())
     view = read_job_view(tmp_path / "b" / KEY / "latency-1")
     assert view.run is not None and view.run.results and view.run.replicates == []
+
+
+def test_arms_of_one_experiment_are_no_regressions(tmp_path):
+    book = "order_book/aligned"
+    sides = [(f"{book}@start", f"{book}@step 1"), (f"{book}@1,000 events", f"{book}@10,000 events")]
+    sides += [(f"{book}@start", "order_book/ladder"), ("order_book/ladder", book), (f"{book}@main", book)]
+    rows = [factory.comparison(*each, 1.5, Verdict.SLOWER) for each in sides]
+    run = factory.run(comparisons=rows, with_blocks=False)
+    view = read_batch_view(a_batch(tmp_path, [a_job(tmp_path, "roadmap-1", [run], measured(), report=False)]))
+    assert [row.a for row in view.jobs[0].regressions] == [f"{book}@main"], "the saved baseline alone was before"
+    assert [change.variant for change in view.changes] == [book]

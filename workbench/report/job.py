@@ -112,7 +112,7 @@ class JobView:
         """Return the comparisons with a saved baseline, those that matter most first."""
         order = {verdict: place for place, verdict in enumerate(_MATTERS)}
         runs = [each for each in self.records if isinstance(each, record.Run)]
-        found = [row for run in runs for row in run.comparisons if "@" in row.a]
+        found = [row for run in runs for row in run.comparisons if is_regression(row)]
         return sorted(found, key=lambda row: (order[row.verdict], -abs(row.ratio - 1)))
 
     def artefacts(self) -> list[str]:
@@ -131,6 +131,15 @@ class JobView:
 
 
 _MATTERS = (Verdict.SLOWER, Verdict.ENVIRONMENT_INVALID, Verdict.UNRESOLVED, Verdict.FASTER, Verdict.UNCHANGED)
+
+
+def is_regression(row: record.Comparison) -> bool:
+    """Return whether `row` compares a variant with its own saved baseline: ``book/aligned@nightly`` before it.
+
+    Where both sides carry a name after @, they are arms of one experiment: two parameters, two steps of a roadmap.
+    """
+    before, _, baseline = row.a.partition("@")
+    return bool(baseline) and before == row.b and "@" not in row.b
 
 
 def read_job_view(folder: Path, state: Mapping[str, Any] | None = None) -> JobView:

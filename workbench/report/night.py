@@ -12,7 +12,7 @@ from workbench.figures.ratio import metric_name
 from workbench.figures.text import percent_change, plain
 from workbench.record import Result, Run, Verdict
 from workbench.report.changes import Change
-from workbench.report.job import JobView
+from workbench.report.job import JobView, is_regression
 from workbench.report.view import BatchView, summary
 
 NAME, SENTENCE = 80, 240  # characters that are kept of a name and of a sentence: the batch's own pages have them whole
@@ -108,7 +108,7 @@ def night_of(view: BatchView) -> tuple[Night, dict[str, Series]]:
 def _figures(jobs: Sequence[JobView]) -> Iterator[tuple[str, Series, Value]]:
     for job in jobs:
         for run in (each for each in job.records if isinstance(each, Run)):
-            verdicts = {(row.b, metric_name(row)): row.verdict for row in run.comparisons if "@" in row.a}
+            verdicts = {(row.b, metric_name(row)): row.verdict for row in run.comparisons if is_regression(row)}
             for result in run.results:
                 told = _KEPT.get((result.metric, result.statistic))
                 if told is None or result.bound == "upper" or result.rate_per_s is not None or "@" in result.variant:
