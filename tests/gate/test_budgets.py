@@ -55,6 +55,12 @@ def test_the_reference_is_no_candidate(tmp_path):
     assert judge(tmp_path, COST + "below = { must = 100 }", run)[0].variant == "ladder"
 
 
+def test_an_arm_of_an_experiment_is_no_candidate(tmp_path):
+    run = factory.run(speeds={"aligned@1,000 events": 1.0, "ladder": 40.0}, with_blocks=False)
+    assert judge(tmp_path, COST + "below = { must = 100 }", run)[0].variant == "ladder"
+    assert judge(tmp_path, COST + 'below = { must = 100 }\njudged = "worst"', run)[0].variant == "ladder"
+
+
 def test_nothing_measured_nothing_judged(tmp_path):
     assert judge(tmp_path, COST.replace("order_book", "positions") + "below = { must = 100 }") == []
 

@@ -168,7 +168,8 @@ def _budget(file: Path, name: str, table: Any) -> Budget:
 def judge_budgets(budgets: Sequence[Budget], results: Sequence[Result]) -> list[BudgetOutcome]:
     """Judge every budget for which there is a result: the best variant's, unless the budget says otherwise.
 
-    The reference and peers are measured beside the variants and are no candidates: production does not run them.
+    The reference, peers and the arms of experiments are measured beside the variants and are no candidates: production
+    does not run them.
     """
     judged = []
     for budget in budgets:
@@ -190,7 +191,7 @@ def judge_budgets(budgets: Sequence[Budget], results: Sequence[Result]) -> list[
 
 
 def _beside(result: Result) -> bool:
-    if result.variant == "reference":
+    if result.variant == "reference" or "@" in result.variant:  # an arm of an experiment: nobody ships that build
         return True
     import kernels
 
