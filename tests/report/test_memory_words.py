@@ -87,6 +87,22 @@ def test_growth_needs_a_climb_in_every_quarter():
     assert "did not grow" in memory_outcome([a_profile(rss=[100 * MB] * 16)]).findings[1]
 
 
+def test_a_process_that_was_stopped_for_its_growth_grew():
+    profile = a_profile("f", rss=[100 * MB, 240 * MB, 380 * MB])
+    profile.facts = profile.facts.model_copy(
+        update={"watched": profile.facts.watched.model_copy(update={"stopped_early": True})}
+    )
+    assert profile.facts.watched.growth_bytes == 280 * MB
+    told = memory_outcome([profile])
+    assert told.headline.startswith("f grows by 140 MB a call")
+    assert any("grew by 280 MB" in each for each in told.findings)
+
+
+def test_of_few_looks_nothing_is_said():
+    told = memory_outcome([a_profile(rss=[100 * MB] * 7)])
+    assert "100 calls are too few to tell whether resident memory grows" in told.findings[1]
+
+
 def test_budget_faults_and_what_is_absent_are_told():
     peak = {"metric": "peak_rss", "statistic": "max", "unit": "bytes", "value": 145.0 * MB}
     row = Result(kernel="order_book", variant="aligned", low=None, high=None, samples=1, **peak)

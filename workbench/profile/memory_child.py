@@ -145,7 +145,9 @@ def watch(job: MemoryJob, folder: Path, phases: Phases) -> dict[str, Any]:
 
 
 def _thinned(rows: list[Any], most: int) -> list[Any]:
-    return rows[:: len(rows) // most + 1]
+    """Return at most about `most` of `rows`, the last one among them: growth is told by it."""
+    kept = rows[:: len(rows) // most + 1]
+    return kept if kept[-1] == rows[-1] else [*kept, rows[-1]]
 
 
 def nrt_allocations(subject: Subject) -> int | None:

@@ -10,6 +10,7 @@ from workbench import record
 from workbench.stats.median import median
 
 GROWTH_FLOOR_BYTES = 256 * 1024  # below this, what an allocator keeps for later passes for growth
+FEWEST_LOOKS = 8  # at the memory: of fewer, quarters say nothing
 OFTEN = 0.01  # allocations an operation from which a line counts as one of the hot path
 
 
@@ -41,10 +42,21 @@ class Watched(record.Frozen):
     sampler_core_share: float = 0.0
 
     @property
+    def growth_is_known(self) -> bool:
+        """Return whether there were looks enough at the memory to tell growth from a first filling."""
+        return self.stopped_early or len(self.rss_by_calls) >= FEWEST_LOOKS
+
+    @property
     def growth_bytes(self) -> int:
-        """Return by how much RSS grew over the calls; 0 where it did not climb in each quarter of them."""
+        """Return by how much RSS grew over the calls; 0 where it did not climb in each quarter of them.
+
+        A process that was stopped because it grew so much has grown, however few its calls were. Where
+        `growth_is_known` is False, 0 says nothing.
+        """
         rows = self.rss_by_calls
-        if len(rows) < 8:
+        if self.stopped_early and rows:
+            return rows[-1][1] - rows[0][1]
+        if len(rows) < FEWEST_LOOKS:
             return 0
         size = len(rows) // 4
         quarters = [median([float(rss) for _, rss in rows[part * size : (part + 1) * size]]) for part in range(4)]

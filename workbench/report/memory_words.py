@@ -94,8 +94,10 @@ def process_sentences(profile: MemoryProfile) -> list[str]:
             f"resident memory grew by {number(float(watched.growth_bytes), 'bytes')} over {watched.calls:,} calls, "
             f"{number(watched.growth_bytes_per_call, 'bytes')} a call"
         )
-    else:
+    elif watched.growth_is_known:
         growth = f"resident memory did not grow over {watched.calls:,} calls"
+    else:
+        growth = f"{watched.calls:,} calls are too few to tell whether resident memory grows"
     peak = number(float(watched.peak_rss_bytes), "bytes")
     told = [
         f"{title}: {growth}; it was {peak} at most, of which the calls themselves held "
