@@ -11,6 +11,7 @@ from workbench import record
 from workbench.commands.store import command
 from workbench.errors import Exit, InputError
 from workbench.store import open_store
+from workbench.store.bundle import Bundle
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import factory
@@ -96,6 +97,30 @@ def test_an_artefact_that_is_there_stays_as_it_is_and_one_that_is_gone_comes_bac
     here.unlink()
     invoke("import", tmp_path / "bundle")
     assert here.read_text() == "lines"
+
+
+def test_a_path_that_a_foreign_record_names_is_never_read(tmp_path, monkeypatch):
+    mine = tmp_path / "id_rsa"
+    theirs = tmp_path / "lines.html"
+    theirs.write_text("lines")
+    profiles = [
+        record.ProfileRecord(machine=factory.machine(), variant="a/b", profile_kind="cpu", artefacts=[str(mine), *more])
+        for more in ([], [str(theirs)])
+    ]
+    for profile in profiles:
+        open_store().add(profile)
+    invoke("export", "--all", "-o", tmp_path / "bundle")
+    mine.write_text("secret")  # on the machine of whoever imports it
+    theirs.unlink()
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "other-home"))
+    invoke("import", tmp_path / "bundle")
+    assert "took in 0 of 2" in invoke("import", tmp_path / "bundle").output
+    invoke("export", "--all", "-o", tmp_path / "again")
+    with Bundle(tmp_path / "again") as bundle:
+        assert bundle.artefacts() == [f"artefacts/{profiles[1].record_id}/lines.html"]
+        assert bundle.read(bundle.artefacts()[0]) == b"lines"
+    monkeypatch.setenv("WORKBENCH_HOME", str(tmp_path / "home"))
+    assert "took in 0 of 2" in invoke("import", tmp_path / "again").output, "at home it is the same record"
 
 
 def test_the_list_as_json_and_of_an_empty_store():

@@ -129,10 +129,22 @@ def _members_of(record: Record) -> Iterator[tuple[str, bytes]]:
         yield from _artefacts_of(record)
 
 
+def _artefact_files(record: ProfileRecord) -> list[Path]:
+    """Return where the artefacts lie: of a record that was imported only in its own folder, below the data folder.
+
+    Its author could have named any file of whoever exports it again.
+    """
+    folder = files.data_folder() / "artefacts" / record.record_id
+    inside = f"artefacts/{record.record_id}/"
+    if folder.is_dir() or any(name.startswith(inside) for name in record.artefacts):
+        return sorted(path for path in folder.glob("*") if not path.is_symlink())
+    return [Path(name) for name in dict.fromkeys(record.artefacts)]
+
+
 def _artefacts_of(record: ProfileRecord) -> Iterator[tuple[str, bytes]]:
     """Yield the artefacts that are still there. Of two files with one name the later gets a number."""
     used: set[str] = set()
-    for path in map(Path, dict.fromkeys(record.artefacts)):
+    for path in _artefact_files(record):
         try:
             if not path.is_file():
                 continue
@@ -185,7 +197,11 @@ class Bundle:
         self._archive.close()
 
     def records(self) -> Iterator[Record]:
-        """Yield the records, one at a time."""
+        """Yield the records, one at a time.
+
+        A profile names the members that are its artefacts, ``artefacts/<record_id>/FILE``, in place of the paths of
+        the machine that it comes from: those are followed by nobody here.
+        """
         for held in self.manifest.records:
             name = f"records/{held.record_id}.json"
             try:
@@ -196,6 +212,10 @@ class Bundle:
                 raise InputError(f"{self.path}: {name} is nested deeper than any record: export it again") from None
             if (record.record_id, record.kind) != (held.record_id, held.kind):
                 raise InputError(f"{self.path}: {name} holds another record than its name says: export it again")
+            if isinstance(record, ProfileRecord):
+                inside = f"artefacts/{held.record_id}/"
+                members = sorted(each for each in self.manifest.members if each.startswith(inside))
+                record = record.model_copy(update={"artefacts": members})
             yield record
 
     def baselines(self) -> list[Baseline]:

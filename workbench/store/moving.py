@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from workbench.errors import InputError
-from workbench.record import Record
+from workbench.record import ProfileRecord, Record
 from workbench.store.database import Baseline, Store
 from workbench.store.tables import BASELINES, RECORDS, RESULTS
 
@@ -44,6 +44,11 @@ def heads(store: Store, kernel: str | None = None, limit: int | None = None) -> 
     return [Head(**{**row, "created": datetime.datetime.fromisoformat(row["created"])}) for row in rows]
 
 
+def _placeless(record: Record) -> Record:
+    """Return `record` without where its artefacts lie: each machine has them elsewhere."""
+    return record.model_copy(update={"artefacts": []}) if isinstance(record, ProfileRecord) else record
+
+
 def take_in(store: Store, records: Iterable[Record], baselines: Iterable[Baseline] = ()) -> tuple[list[str], list[str]]:
     """Keep `records` in one transaction, or none of them; let `baselines` name some of them.
 
@@ -58,7 +63,7 @@ def take_in(store: Store, records: Iterable[Record], baselines: Iterable[Baselin
             if present is None:
                 store._add(connection, record)
                 new.append(record.record_id)
-            elif store._read(record.record_id, present) != record:
+            elif _placeless(store._read(record.record_id, present)) != _placeless(record):
                 raise InputError(f"{store.where} keeps another record as {record.record_id}: nothing was taken in")
         for each in baselines:
             key = {"name": each.name, "hardware_key": each.hardware_key, "kernels": ",".join(each.kernels)}
