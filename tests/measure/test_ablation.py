@@ -7,7 +7,7 @@ import pytest
 from kernels.catalog import get
 from workbench.errors import InputError
 from workbench.figures.waterfall import compared, measured, paired
-from workbench.measure import ablation, switches
+from workbench.measure import ablation, processes, switches
 from workbench.measure.ablation import (
     FIRST_FEATURES,
     START,
@@ -87,16 +87,39 @@ def test_the_variables_of_an_arm_switch_what_its_features_say(monkeypatch):
     first = environment_of(FIRST_FEATURES)
     assert first["NUMBA_BOUNDSCHECK"] == "1" and first["NUMBA_CPU_NAME"] == "x86-64"
     for name, value in first.items():
-        monkeypatch.setenv(name, value)
+        if value is not None:
+            monkeypatch.setenv(name, value)
     on = {name for name in (*switches.BUILD, *switches.PROCESS) if switches.switched(name)}
     assert on == {"no_inlining", "no_hints", "unpinned", "no_huge_pages"}
     everything = {**dict.fromkeys(FIRST_FEATURES, True), "bounds_checks": False}
     assert environment_of(everything) == {
-        switches.COMPILER_VARIABLE: "fast_math", "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"
+        switches.COMPILER_VARIABLE: "fast_math", switches.PROCESS_VARIABLE: None, "NUMBA_BOUNDSCHECK": "0",
+        "NUMBA_CPU_NAME": None, "NUMBA_CPU_FEATURES": None, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
     }  # fmt: skip
     for name, variable in (("inlining", switches.COMPILER_VARIABLE), ("pinned", switches.PROCESS_VARIABLE)):
         changed = environment_of({**FIRST_FEATURES, name: True})
         assert {key for key in first if first[key] != changed.get(key)} == {variable}
+
+
+def test_an_arm_inherits_nothing_that_a_step_switches(monkeypatch, tmp_path):
+    told = [*ablation.OWNED, "KEPT"]
+    telling = tmp_path / "telling.py"
+    line = f"json.dumps({{name: os.environ.get(name) for name in {told}}}) + chr(10)"
+    telling.write_text(f"import json, os, sys\nsys.stdout.write({line})\n")
+    monkeypatch.setattr(processes, "_module_words", lambda module, front: ["telling"])
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    made = {**dict.fromkeys(FIRST_FEATURES, True), "bounds_checks": False, "fast_math": False, "huge_pages": False}
+    stage = Stage("all", features=made)
+    for name in ablation.OWNED:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("KEPT", "1")
+    child = processes.Child("any", "any", tmp_path / "errors", environment=dict(stage.arm().environment))
+    (found,) = child.read()
+    child.finish()
+    assert found == {
+        **dict.fromkeys(ablation.OWNED), switches.PROCESS_VARIABLE: "no_huge_pages", "NUMBA_BOUNDSCHECK": "0",
+        "KEPT": "1",
+    }  # fmt: skip
 
 
 def test_names_that_do_not_exist_are_refused():

@@ -228,6 +228,30 @@ def test_other_parameters_are_noted():
     assert differing_parameters(cells, [Arm("a"), Arm("b")], built[:1] * 2) == []
 
 
+def test_arms_of_one_build_are_compiled_once(request_for, tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_OPT", "3")
+    arms = [
+        Arm("plain", environment=(("NUMBA_CPU_NAME", None), ("WORKBENCH_PROCESS", "unpinned"))),
+        Arm("pinned", environment=(("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"), ("NUMBA_OPT", "3"))),
+        Arm("checked", environment=(("NUMBA_BOUNDSCHECK", "1"),)),
+        Arm("other cache", environment=(("WORKBENCH_CACHE", str(tmp_path)),)),
+        Arm("rounds", parameters=(("rounds", 8),)),
+        Arm("elsewhere", paths=(str(tmp_path),)),
+    ]
+    turns = Turns(request_for("toy/baseline", module="toy_kernel"), arms, Silent())
+    asked = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr(turns, "_errands", lambda module, tasks, folder, done: asked.extend(tasks) or [])
+    parameters = [{"toy": {"rounds": 8 if arm.label == "rounds" else 4}} for arm in arms]
+    missing = [("toy/baseline", False), ("toy/baseline", True)]
+    built = [Built(missing=missing, parameters=each, operations_per_sample={}) for each in parameters]
+    turns._compile_arms(built, tmp_path)
+    assert [task.speaker for task in asked if not task.fields["instrumented"]] == [
+        "plain", "checked", "other cache", "rounds", "elsewhere"
+    ]  # fmt: skip
+    assert len(asked) == 10, "with a probe besides"
+
+
 def test_a_plan_is_made_for_the_fastest_arm():
     trials = [Trial(100, 1000.0), Trial(400, 4000.0)]
     assert choose_plan(trials, 5e-6 * 10, 0, 16, 2) == Plan(blocks=10, repeats=1)

@@ -37,6 +37,16 @@ FIRST_FEATURES = {
 }
 """What the start is built and run with: checked and portable, and nothing asked of the system."""
 
+OWNED = (
+    switches.COMPILER_VARIABLE,
+    switches.PROCESS_VARIABLE,
+    "NUMBA_BOUNDSCHECK",
+    "NUMBA_CPU_NAME",
+    "NUMBA_CPU_FEATURES",
+    "GLIBC_TUNABLES",
+)
+"""The variables that features set: what the shell says of them must reach no arm, or both sides of a step have it."""
+
 REPLAYS_PER_RUN = 4
 """Between two turns of an arm all others have used the caches of the core: a run is so many replays of the input, so
 that filling them again weighs little."""
@@ -61,20 +71,21 @@ class Stage:
     def arm(self) -> Arm:
         """Return the arm that measures this stage."""
         parameters = tuple(sorted(self.parameters.items()))
-        return Arm(self.label, environment=tuple(sorted(environment_of(self.features).items())), parameters=parameters)
+        environment = tuple(sorted(environment_of(self.features).items(), key=lambda pair: pair[0]))
+        return Arm(self.label, environment=environment, parameters=parameters)
 
     def same_as(self, other: Stage) -> bool:
         """Return whether both are built and run alike."""
         return replace(self, label="") == replace(other, label="")
 
 
-def environment_of(features: Mapping[str, bool]) -> dict[str, str]:
-    """Return the variables of a process with these features."""
+def environment_of(features: Mapping[str, bool]) -> dict[str, str | None]:
+    """Return the variables of a process with these features; None for one that it must not inherit from the shell."""
     off = {"inlining": "no_inlining", "pinned": "unpinned", "huge_pages": "no_huge_pages", "hints": "no_hints"}
     chosen = [switch for name, switch in off.items() if not features[name]]
-    made = switches.variables([*chosen, *(["fast_math"] if features["fast_math"] else [])])
-    if features["bounds_checks"]:
-        made["NUMBA_BOUNDSCHECK"] = "1"
+    made: dict[str, str | None] = dict.fromkeys(OWNED)
+    made |= switches.variables([*chosen, *(["fast_math"] if features["fast_math"] else [])])
+    made["NUMBA_BOUNDSCHECK"] = "1" if features["bounds_checks"] else "0"
     if not features["host_target"]:
         made |= {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""}
     if features["huge_pages"]:

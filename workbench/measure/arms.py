@@ -20,7 +20,7 @@ class Arm:
     label: str  # stands after @ in the names of what was measured
     paths: tuple[str, ...] = ()  # folders from which its kernels are imported before any other
     selectors: tuple[str, ...] = ()  # KERNEL/VARIANT that it runs for each of the request's; empty: the request's own
-    environment: tuple[tuple[str, str], ...] = ()  # variables of its processes, beside those of this one
+    environment: tuple[tuple[str, str | None], ...] = ()  # over the variables of this process; None takes one away
     parameters: tuple[tuple[str, int | str], ...] = ()  # of the kernels, beside and before those of the request
 
     def __post_init__(self) -> None:

@@ -83,7 +83,7 @@ class Task:
     fields: dict[str, Any]  # of a workbench.measure.job.Errand
     front: tuple[str, ...] | None = None  # None: it starts as every process of a measurement does
     speaker: str = ""  # the arm for which it works
-    environment: tuple[tuple[str, str], ...] = ()  # that arm's variables
+    environment: tuple[tuple[str, str | None], ...] = ()  # that arm's variables
 
 
 class Measurement:

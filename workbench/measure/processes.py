@@ -31,12 +31,13 @@ class Child:
         errors: Path,
         front: Sequence[str] | None = None,
         speaker: str = "",
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
     ):
         """Start the process; what it writes to standard error goes to the file `errors`.
 
         With `front`, it imports kernels from these folders before any other: see `workbench.measure.fronted`. What it
-        reports as an error begins with `speaker`. `environment` is added to the variables of this process.
+        reports as an error begins with `speaker`. `environment` is laid over the variables of this process: see
+        `overlaid`.
         """
         root = str(Path(__file__).resolve().parent.parent.parent)
         path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
@@ -50,7 +51,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stream,
-                env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+                env=overlaid({"PYTHONPATH": path, **(environment or {})}),
                 start_new_session=True,  # Ctrl-C reaches the driver alone, which then kills the whole group
             )
         assert self._process.stdout is not None
@@ -105,6 +106,11 @@ class Child:
         return ":\n  " + "\n  ".join(lines) if lines else ", without a word"
 
 
+def overlaid(environment: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the variables of this process with `environment` over them; what is None there is taken away."""
+    return {name: value for name, value in {**os.environ, **environment}.items() if value is not None}
+
+
 def _module_words(module: str, front: Sequence[str] | None) -> list[str]:
     return [f"workbench.measure.{module}"] if front is None else ["workbench.measure.fronted", module, *front]
 
@@ -146,7 +152,7 @@ class Crew:
         folder: Path,
         front: Sequence[str] | None = None,
         speaker: str = "",
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str | None] | None = None,
     ) -> Child:
         """Start a process that runs `module`; it imports, then waits for its job. Its errors go into `folder`."""
         self._started += 1

@@ -20,7 +20,7 @@ from workbench.measure.driver import Report, Request, Task, changed_code
 from workbench.measure.in_arms import InArms
 from workbench.measure.other_load import OtherLoad
 from workbench.measure.plan import Plan, Trial, balanced_order, choose_plan
-from workbench.measure.processes import Child
+from workbench.measure.processes import Child, overlaid
 
 if TYPE_CHECKING:
     from workbench.measure.job import Outcome
@@ -155,10 +155,12 @@ class Turns(InArms):
         """
         tasks: dict[Any, Task] = {}
         for arm, each in zip(self._arms, built, strict=True):
+            build = build_of(arm)
             for name, instrumented in each.missing:  # two arms of the same code share what is compiled
-                fields = {"parameters": each.parameters[kernel_of(name)], "instrumented": instrumented}
+                parameters = each.parameters[kernel_of(name)]
+                fields = {"parameters": parameters, "instrumented": instrumented}
                 task = Task(name, fields, arm.paths, arm.label, arm.environment)
-                tasks.setdefault((arm.paths, name, instrumented, arm.environment, arm.parameters), task)
+                tasks.setdefault((build, name, instrumented, tuple(sorted(parameters.items()))), task)
         if min(len(os.sched_getaffinity(0)), len(tasks)) < 2:
             return [[] for _ in built]
         took = self._errands("compiling", list(tasks.values()), folder, done=0.0)
@@ -242,6 +244,13 @@ class Turns(InArms):
             for cell in cells
             for arm in self._arms
         ]
+
+
+def build_of(arm: Arm) -> tuple[Any, ...]:
+    """Return what decides the machine code of an arm: its folders, and the variables that its cache of code goes by."""
+    found = overlaid(dict(arm.environment))
+    deciding = sorted((k, v) for k, v in found.items() if k.startswith("NUMBA_") or k == "WORKBENCH_CACHE")
+    return (arm.paths, *deciding)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
