@@ -14,14 +14,16 @@ from workbench.store import Store
 def ingest(folder: Path, store: Store) -> record.Record | None:
     """Keep the records in a finished job's `folder`; save them as a baseline where the job says so and there is none.
 
-    Returns the first record, or None when the notebook wrote none. Raises WorkbenchError when the store cannot take it.
+    A profile names its files from the job's folder, so that this may be moved; the store, which lies elsewhere, is told
+    where they are. Returns the first record as the folder has it, or None when the notebook wrote none. Raises
+    WorkbenchError when the store cannot take it.
     """
     try:
         records = [record.read(path) for path in record_files(folder)]
     except record.RecordError as error:
         raise WorkbenchError(str(error)) from None
     for each in records:
-        store.add(each)
+        store.add(_with_whole_paths(each, folder))
     results = next((each for each in records if isinstance(each, record.Run)), None)
     outcome = read_outcome(folder)
     if outcome is not None and outcome.save_baseline and results is not None:
@@ -30,3 +32,10 @@ def ingest(folder: Path, store: Store) -> record.Record | None:
         if not any(present):
             store.save_baseline(outcome.save_baseline, results)
     return records[0] if records else None
+
+
+def _with_whole_paths(kept: record.Record, folder: Path) -> record.Record:
+    """Return a profile's record with the whole path of each artefact; every other record as it is."""
+    if not isinstance(kept, record.ProfileRecord):
+        return kept
+    return kept.model_copy(update={"artefacts": [str(folder.absolute() / path) for path in kept.artefacts]})

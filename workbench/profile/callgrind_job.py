@@ -76,7 +76,8 @@ def variant_job(
     """
     chosen = kernel.variant(variant)
     if chosen.peer or not hasattr(chosen.replay_from, "py_func"):
-        raise InputError(f"{chosen.full_name} is a peer's code: callgrind profiles compiled Numba functions only")
+        whose = "is a peer's code" if chosen.peer else "is not compiled by Numba"
+        raise InputError(f"{chosen.full_name} {whose}: callgrind profiles compiled Numba functions only")
     module = Module(IMPORTS.splitlines())
     digest = source_hash(chosen.replay_from.py_func.__code__.co_filename)
     module.lines += [

@@ -13,6 +13,8 @@ import plotly.graph_objects as go
 from workbench.errors import InputError, WorkbenchError
 from workbench.figures.line_counts import counts_by_variant, line_counts
 from workbench.figures.line_differences import line_differences
+from workbench.figures.table import Table
+from workbench.figures.theme import finish, note, row_height
 from workbench.gate.outcome import Outcome
 from workbench.measure.job import read_setting
 from workbench.profile import callgrind, formats
@@ -22,11 +24,11 @@ from workbench.profile.instruction_mix import KINDS, instruction_mix
 from workbench.profile.profile import Profile
 from workbench.report.cache_words import NAMES, CacheStudy, cache_outcome, ranked, told
 from workbench.report.cell_progress import cell_progress
+from workbench.report.defaults import known_kernel, two_ends
 from workbench.report.notebook import Words, _source, job_folder
 from workbench.report.profiling import conclude_profiles
 from workbench.report.story_profiles import PROFILES
 
-ENDS = ("baseline", "combined")  # the variants that are taken where none is named, if the kernel has them
 TOP = 12  # lines in a figure
 
 
@@ -41,16 +43,16 @@ def study_cache(
     """Simulate one replay of each variant, as many at once as there are cores; where that cannot be, read their code.
 
     `module` is a package with a kernel of the user's, in place of `kernel`. A variant that cannot be looked at is told
-    and left out. Raises InputError for a kernel or a variant that is not known.
+    and left out. Where none is named it takes `two_ends`. Raises InputError for a kernel or a variant that is not
+    known.
     """
-    import kernels
     from workbench import workloads
     from workbench.profile.users import know
 
     name = know(module) if module else kernel
+    card = known_kernel(name)
+    chosen = list(variants) or two_ends(card)
     try:
-        card = kernels.get(name)
-        chosen = list(variants) or _ends(card)
         for each in chosen:
             card.variant(each)
     except KeyError as error:
@@ -65,11 +67,6 @@ def study_cache(
     study = CacheStudy(name, operations, reason=reason)
     _fill(study, chosen, {"workload": events, **options})
     return study
-
-
-def _ends(card: Any) -> list[str]:
-    own = [name for name, variant in card.variants.items() if not variant.peer]
-    return [name for name in ENDS if name in own] or own[:2]
 
 
 def _fill(study: CacheStudy, chosen: list[str], options: dict[str, Any]) -> None:
@@ -138,16 +135,22 @@ def _lines_figure(study: CacheStudy, counter: str) -> go.Figure:
 def change(study: CacheStudy) -> Differences | Words:
     """Return the last variant against the first, line beside line; a sentence where there is one only."""
     if len(study.found) < 2:
-        return Words(Outcome(headline="Only one variant was looked at: name two to see what changed."))
+        return Words(Outcome(headline=f"{_looked_at(study)}: name two to see what changed."))
     first, *_, last = study.found.values()
     return differences(first, last, "loads" if study.reason else "d1_misses")
+
+
+def _looked_at(study: CacheStudy) -> str:
+    return "Only one variant was looked at" if study.found else "No variant was looked at"
 
 
 def change_figure(study: CacheStudy) -> go.Figure:
     """Return the lines whose L1 misses changed most from the first variant to the last; loads, where none is there."""
     profiles = list(study.found.values())
-    if not profiles:
-        return line_differences([], study.kernel, study.kernel, "")
+    if len(profiles) < 2:
+        figure, why = go.Figure(), f"{_looked_at(study)}: there is nothing to compare"
+        note(figure, why)
+        return finish(figure, f"{study.kernel}: line by line", f"{why}.", Table((), ()), row_height(()))
     counter = "loads" if study.reason else "d1_misses"
     found = differences(profiles[0], profiles[-1])
     scale = 1.0 if study.reason else 1.0 / max(1, study.operations)

@@ -11,7 +11,10 @@ import plotly.graph_objects as go
 from workbench.errors import InputError, WorkbenchError
 from workbench.figures.flame import differential_flame, flame
 from workbench.figures.line_differences import line_differences
+from workbench.figures.table import Table
+from workbench.figures.theme import finish, note, row_height
 from workbench.figures.tool_costs import tool_costs
+from workbench.gate.outcome import Outcome
 from workbench.measure.job import read_setting
 from workbench.measure.timing_lock import timing_lock
 from workbench.profile.cpu_tools import OWN, TOOLS, profile_with, write_formats
@@ -19,11 +22,13 @@ from workbench.profile.differences import TIME, differences
 from workbench.profile.profile import Profile
 from workbench.report.cell_progress import cell_progress
 from workbench.report.cpu_words import CpuProfiles, costs_of, cpu_outcome
+from workbench.report.defaults import known_kernel, two_ends
 from workbench.report.notebook import Words, job_folder
 from workbench.report.profiling import conclude_profiles
 from workbench.report.story_profiles import PROFILES
 
-ENDS = ("baseline", "combined")  # the variants that are profiled where none is named, if the kernel has them
+NOTHING = "no variant was profiled: the finding says why"
+ALONE = "one profile only: name two variants, or two tools, to see what changed"
 
 
 def profile_time(
@@ -38,9 +43,9 @@ def profile_time(
 ) -> CpuProfiles:
     """Profile variants of `kernel`, or of the kernel that a user's `module` defines, with each of `tools`.
 
-    Where no variant is named it takes `ENDS`. `settings` are parameters of the kernel, each ``NAME=VALUE``. A tool that
-    is absent or fails is told and left out. Profiles in other tools' formats and the tools' own files go into the job's
-    folder. Raises InputError for a tool or a variant that is not known.
+    Where no variant is named it takes `two_ends`. `settings` are parameters of the kernel, each ``NAME=VALUE``. A tool
+    that is absent or fails is told and left out. Profiles in other tools' formats and the tools' own files go into the
+    job's folder. Raises InputError for a tool or a variant that is not known.
     """
     from workbench.profile.users import know
 
@@ -48,7 +53,7 @@ def profile_time(
     if unknown or not tools:
         raise InputError(f"tools are {', '.join(TOOLS)}; asked for was {', '.join(unknown) or 'none'}")
     name = know(module) if module else kernel
-    chosen = list(variants) or _ends(name)
+    chosen = list(variants) or two_ends(known_kernel(name))
     options: dict[str, Any] = {"seconds": seconds, **dict(map(read_setting, settings))}
     if workload:
         options["workload"] = _events(workload)
@@ -88,17 +93,6 @@ def _peer(error: InputError) -> bool:
     return "not compiled by Numba" in str(error)
 
 
-def _ends(kernel: str) -> list[str]:
-    import kernels
-
-    try:
-        known = kernels.get(kernel).variants
-    except KeyError as error:
-        raise InputError(str(error.args[0])) from None
-    own = [name for name, variant in known.items() if not variant.peer]
-    return [name for name in ENDS if name in own] or own[:2]
-
-
 def _events(workload: str) -> Any:
     from workbench import workloads
 
@@ -109,6 +103,8 @@ def _events(workload: str) -> Any:
 
 def main_flame(profiles: CpuProfiles, tool: str = OWN) -> go.Figure:
     """Return the flame graph of the last variant by `tool`, or by the first tool that took one where that is absent."""
+    if not profiles.found:
+        return _empty(f"{profiles.kernel}: time by call and line", NOTHING)
     variant = profiles.variants[-1]
     found = profiles.found.get((variant, tool))
     taken = next(name for (_, name), each in profiles.found.items() if each is (found or profiles.best(variant)))
@@ -117,25 +113,43 @@ def main_flame(profiles: CpuProfiles, tool: str = OWN) -> go.Figure:
 
 def change_flame(profiles: CpuProfiles) -> go.Figure:
     """Return the flame graph of what changed from the first variant to the last; of one variant, between two tools."""
-    before, after, name = _two(profiles)
+    two = _two(profiles)
+    if two is None:
+        return _empty(f"{profiles.kernel}: change of share", ALONE if profiles.found else NOTHING)
+    before, after, name = two
     return differential_flame(before, after, name)
 
 
 def change_lines(profiles: CpuProfiles) -> go.Figure:
     """Return what changed from the first variant to the last, line against line; of one variant, between two tools."""
-    before, after, _ = _two(profiles)
+    two = _two(profiles)
+    if two is None:
+        return _empty(f"{profiles.kernel}: line by line", ALONE if profiles.found else NOTHING)
+    before, after, _ = two
     told = differences(before, after)
     return line_differences(told.rows(), before.title, after.title, "ns" if told.main == TIME else told.main)
 
 
-def _two(profiles: CpuProfiles) -> tuple[Profile, Profile, str]:
-    """Return the two profiles that are compared, and what the figure is called; an empty text for its own name."""
+def _two(profiles: CpuProfiles) -> tuple[Profile, Profile, str] | None:
+    """Return the two profiles that are compared, and what the figure is called, empty for its own name.
+
+    None where there are no two: a profile is not compared with itself.
+    """
     if len(profiles.variants) > 1:
         return profiles.best(profiles.variants[0]), profiles.best(profiles.variants[-1]), ""
     taken = [(tool, profile) for (_, tool), profile in profiles.found.items()]
+    if len(taken) < 2:
+        return None
     first, before = taken[0]
-    last, after = [each for each in taken if each[1].main == before.main][-1]
+    last, after = next((each for each in reversed(taken[1:]) if each[1].main == before.main), taken[-1])
     return before, after, f"{before.title}: change of share from {first} to {last}"
+
+
+def _empty(name: str, why: str) -> go.Figure:
+    """Return a figure that says why there is nothing to draw."""
+    figure = go.Figure()
+    note(figure, why)
+    return finish(figure, name, f"Nothing is drawn: {why}.", Table((), ()), row_height(()))
 
 
 def cost_figure(profiles: CpuProfiles) -> go.Figure:
@@ -143,8 +157,10 @@ def cost_figure(profiles: CpuProfiles) -> go.Figure:
     return tool_costs(costs_of(profiles))
 
 
-def last_profile(profiles: CpuProfiles) -> Profile:
-    """Return the annotated source of the last variant: it displays itself."""
+def last_profile(profiles: CpuProfiles) -> Profile | Words:
+    """Return the annotated source of the last variant, which displays itself; words where there is no profile."""
+    if not profiles.found:
+        return Words(Outcome(headline=f"There is no annotated source: {NOTHING}."))
     return profiles.best(profiles.variants[-1])
 
 

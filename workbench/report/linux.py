@@ -7,7 +7,6 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from workbench.errors import InputError
 from workbench.figures.contention import throughput_by_threads
 from workbench.figures.jitter import jitter_percentiles
 from workbench.figures.system import calls_per_operation
@@ -20,6 +19,7 @@ from workbench.profile.system import profile_system
 from workbench.profile.users import know
 from workbench.report.cell_progress import cell_progress
 from workbench.report.contention_words import contention_outcome
+from workbench.report.defaults import first_variant, known_kernel
 from workbench.report.notebook import Words, _source, job_folder
 from workbench.report.profiling import conclude_profiles
 from workbench.report.system_words import system_outcome
@@ -37,7 +37,7 @@ def watch_system(
     jitter_seconds: float = 1.0,
     trace: bool = True,
 ) -> MeasuredProfile:
-    """Watch one variant of `kernel` (its first when none is named), or of the kernel that a user's `module` defines.
+    """Watch one variant of `kernel`, else of the kernel that a user's `module` defines; by default the first compiled.
 
     `settings` are parameters of the kernel, each ``NAME=VALUE``. strace's own file goes into the job's folder.
     """
@@ -47,7 +47,7 @@ def watch_system(
         with timing_lock(f"system profile of {name}", progress.note):
             return profile_system(
                 name,
-                variant or _first(name),
+                variant or first_variant(known_kernel(name)),
                 workload=_source(workload),
                 seconds=seconds,
                 trace_seconds=trace_seconds,
@@ -78,7 +78,7 @@ def measure_contention(
     `threads` are the numbers of threads, 1 and each up to the cores when empty; `seconds` are spent on each.
     """
     return profile_contention(
-        _known(_kernel(kernel, module)),
+        known_kernel(_kernel(kernel, module)),
         variants=tuple(variants),
         threads=tuple(threads),
         workload=_source(workload),
@@ -119,19 +119,6 @@ def conclude_contention(profile: ContentionProfile) -> Words:
 def _kernel(kernel: str, module: str) -> str:
     """Return the name of the kernel that `module` defines, else `kernel`."""
     return know(module) if module else kernel
-
-
-def _known(name: str) -> Any:
-    import kernels
-
-    try:
-        return kernels.get(name)
-    except KeyError as error:
-        raise InputError(str(error.args[0])) from None
-
-
-def _first(kernel: str) -> str:
-    return str(next(iter(_known(kernel).variants)))
 
 
 def _settings(settings: Sequence[str]) -> dict[str, Any]:
