@@ -1,11 +1,13 @@
 """The site over nights: the newest first, lines of every figure, and one more night costs the same after a thousand."""
 
+import re
 import sys
 
 import factory
 import pytest
 from batch_folders import KEY, SERIES, a_batch, a_job, a_night, a_profile, a_site, measured
 
+import kernels
 from workbench.errors import InputError, WorkbenchError
 from workbench.gate.outcome import Outcome
 from workbench.record import Verdict
@@ -137,6 +139,9 @@ def test_a_busy_month_has_several_parts_and_a_night_is_found_in_the_older_one(tm
     assert place(tmp_path, contents, nights[0])[0] == "2024-01"
     newest = newest_nights(tmp_path, contents, 5)
     assert [night.name for night in newest.nights] == [night.name for night in nights[-5:]]
+    stored.write_part(tmp_path, "2024-01", Part(nights=nights[1:PART_NIGHTS]))
+    stored.write_part(tmp_path, "2024-01-2", Part(nights=[a_night(0, name=f"x-{n}") for n in range(PART_NIGHTS)]))
+    assert place(tmp_path, contents, a_night(9))[0] == "2024-01", "the newest page is full, this one has room again"
 
 
 def test_a_lost_table_of_contents_is_made_from_the_parts(tmp_path):
@@ -151,6 +156,77 @@ def test_a_damaged_part_is_told_with_what_to_do(tmp_path):
     (site / "nights" / "2024-02.json").write_text('{"schema": "workbench/nights/1", "nights": 3}')
     with pytest.raises(WorkbenchError, match=r"2024-02.json is lost or damaged .* delete it"):
         add_night(site, read_batch_view(a_measured_batch(site / "nightly-2024-02-10", "2024-02-10T01:00:00Z")))
+
+
+def test_a_rebuild_goes_on_without_a_damaged_part_and_makes_a_deleted_one_anew(tmp_path):
+    site = a_site(tmp_path, 40)
+    a_measured_batch(site / "nightly-2024-02-10", "2024-02-10T01:00:00Z")
+    damaged = site / "nights" / "2024-02.json"
+    damaged.write_text("{")
+    told = []
+    rebuild(site, told.append)
+    assert len(told) == 1 and "2024-02.json is lost or damaged" in told[0] and damaged.read_text() == "{"
+    assert [(entry.page, entry.nights) for entry in read_contents(site).parts] == [("2024-01", 31), ("2024-02-2", 1)]
+    (site / "nights" / "2024-02-2.json").unlink()
+    damaged.unlink()
+    rebuild(site, told.append)
+    assert len(told) == 1, "what was deleted is made anew, although the table of contents still names another"
+    assert [night.name for night in read_part(site, "2024-02").nights] == ["nightly-2024-02-10"]
+
+
+def test_the_newest_nights_are_found_when_an_old_batch_is_added_late(tmp_path, monkeypatch):
+    site = a_site(tmp_path, 3)
+    full = [a_night(5, name=f"plan-{number:03d}", values={}) for number in range(PART_NIGHTS - 3)]
+    late = a_night(0, name="late", created="2024-01-01T00:00:00+00:00", values={})
+    for night in (*full, late, a_night(20)):
+        monkeypatch.setattr("workbench.report.site.night_of", lambda view, night=night: (night, SERIES))
+        add_night(site, None)
+    contents = read_contents(site)
+    assert [(entry.page, entry.nights) for entry in contents.parts] == [("2024-01", PART_NIGHTS), ("2024-01-2", 2)]
+    newest = [night.name for night in newest_nights(site, contents, 3).nights]
+    assert newest == ["plan-030", "plan-031", "nightly-2024-01-21"], "the part of the late one begins before all"
+    assert "nightly-2024-01-21" in (site / "index.html").read_text()
+
+
+def test_a_new_month_gets_a_link_from_the_month_before(tmp_path, monkeypatch):
+    site = a_site(tmp_path, 31)
+    january = site / "nights" / "2024-01.html"
+    assert "after: " not in january.read_text()
+    night = a_night(31)
+    monkeypatch.setattr("workbench.report.site.night_of", lambda view: (night, SERIES))
+    add_night(site, None)
+    assert 'href="2024-02.html">after: 2024-02' in january.read_text()
+    assert 'href="2024-01.html">before: 2024-01' in (site / "nights" / "2024-02.html").read_text()
+
+
+def test_two_settings_of_one_kernel_are_two_rows_however_many_parameters_it_has(tmp_path):
+    names = kernels.catalog()["risk_check"].parameters
+    jobs = []
+    for threads in (1, 2):
+        run = factory.run("risk_check", {"combined": 30.0 * threads}, with_blocks=False)
+        given = {each.name: each.default for each in names} | {"threads": threads}
+        run = run.model_copy(update={"parameters": {"risk_check": given}})
+        jobs.append(a_job(tmp_path / "b", f"regression-{threads}", [run], measured(), report=False))
+    night, series = night_of(read_batch_view(a_batch(tmp_path / "b", jobs)))
+    rows = rows_of(Part(series=series, nights=[night]), {})
+    assert [[cell["newest"] for cell in row.cells] for row in rows] == [["30.0 ns", "66.0 ns"], ["60.0 ns", "132 ns"]]
+    assert "40,000 events, threads = 2, " in rows[1].about, "what was chosen stands before the defaults"
+    alike = {name: each.model_copy(update={"about": "cut off"}) for name, each in series.items()}
+    assert len(rows_of(Part(series=alike, nights=[night]), {})) == 2
+
+
+def test_a_variant_that_is_gone_keeps_no_badge_and_missing_nights_are_gaps():
+    slow = {"a": Value(value=12.0, verdict=Verdict.SLOWER)}
+    series = {"a": SERIES["000000000000"]}
+    nights = [a_night(0, values=slow), a_night(1, values={}), a_night(2, values=slow), a_night(3, plan="quick.toml")]
+    (row,) = rows_of(Part(series=series, nights=nights), {})
+    assert (row.verdict, row.last_seen) == (Verdict.SLOWER, ""), "another plan does not measure it"
+    line = re.search(r'class="line" d="([^"]*)"', str(row.cells[0]["line"]))[1]
+    assert line.count("M") == 2 and "L" not in line, "the pen is lifted over the night that has none"
+    (gone,) = rows_of(Part(series=series, nights=[*nights, a_night(4, values={})]), {})
+    assert (gone.verdict, gone.last_seen) == (None, "2024-01-03")
+    elsewhere = a_night(4, values={}, hardware_keys=["another"])
+    assert rows_of(Part(series=series, nights=[*nights, elsewhere]), {})[0].last_seen == ""
 
 
 def test_a_rebuild_takes_in_what_was_copied_here_and_keeps_the_figures_of_what_is_gone(tmp_path):

@@ -44,7 +44,7 @@ def site_(out: Path, batch: str | None) -> int:
     from workbench.report.view import read_batch_view
 
     if batch is None:
-        click.echo(str(rebuild(out.absolute())))
+        click.echo(str(rebuild(out.absolute(), lambda sentence: click.echo(sentence, err=True))))
     else:
         click.echo(str(add_night(out.absolute(), read_batch_view(find_night(batch, out), read_budgets()))))
     return Exit.FINE

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+import kernels
 from workbench.figures.ratio import metric_name
 from workbench.figures.text import percent_change, plain
 from workbench.record import Result, Run, Verdict
@@ -38,6 +40,7 @@ class Series(_Part):
     variant: str
     statistic: str = Field(description="mean time or p99, in ns")
     about: str = Field(default="", description="input and parameters")
+    of: str = Field(default="", description="the same for every statistic of one measurement, whatever `about` says")
 
 
 class Value(_Part):
@@ -129,17 +132,28 @@ def _series(run: Run, kernel: str, variant: str, statistic: str) -> tuple[str, S
     parameters = run.parameters.get(kernel, {})
     machine, workload = run.machine, run.workload
     whole = [machine.hardware_key, kernel, variant, statistic, workload.sha256, parameters]
-    identity = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
-    given = [f"{name} = {value}" for name, value in parameters.items()]
-    about = f"{workload.name}, {', '.join([f'{workload.events:,} events', *given])}"
-    return identity, Series(
+    told = [plain(workload.name, NAME), f"{workload.events:,} events", *_chosen_first(kernel, parameters)]
+    return _digest(whole), Series(
         hardware_key=plain(machine.hardware_key, 40),
         machine=plain(f"{machine.cpu_model}, {machine.cores} cores", NAME),
         kernel=plain(kernel, NAME),
         variant=plain(variant, NAME),
         statistic=statistic,
-        about=plain(about, 2 * NAME),
+        about=plain(", ".join(told), 2 * NAME),
+        of=_digest([machine.hardware_key, kernel, variant, workload.sha256, parameters]),
     )
+
+
+def _chosen_first(kernel: str, parameters: Mapping[str, int]) -> list[str]:
+    """Return the parameters as text, those that somebody chose first: what is cut off at the end is known anyway."""
+    known = kernels.catalog().get(kernel)
+    defaults = {each.name: each.default for each in known.parameters} if known else {}
+    ordered = sorted(parameters.items(), key=lambda item: defaults.get(item[0]) == item[1])
+    return [f"{name} = {value}" for name, value in ordered]
+
+
+def _digest(whole: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _changed(change: Change) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import itertools
 import os
 import re
 from collections import Counter
@@ -50,7 +51,7 @@ class Entry(BaseModel):
 
 
 class Contents(BaseModel):
-    """The parts there are, the oldest first."""
+    """The parts there are, in the order of their newest nights."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -81,8 +82,12 @@ def read_contents(site: Path) -> Contents:
     try:
         return Contents.model_validate_json((site / FOLDER / CONTENTS).read_bytes())
     except (OSError, ValidationError):
-        pages = [path.stem for path in (site / FOLDER).glob("*.json") if path.name != CONTENTS]
-        return Contents(parts=_in_order([entry_of(page, read_part(site, page)) for page in pages]))
+        return Contents(parts=_in_order([entry_of(page, read_part(site, page)) for page in pages_of(site)]))
+
+
+def pages_of(site: Path) -> list[str]:
+    """Return the pages whose parts are there as files, whatever the table of contents tells."""
+    return sorted(path.stem for path in (site / FOLDER).glob("*.json") if path.name != CONTENTS)
 
 
 def write_contents(site: Path, contents: Contents) -> None:
@@ -111,15 +116,18 @@ def place(site: Path, contents: Contents, night: Night) -> tuple[str, Part]:
     """Return the page that holds `night`, or is to hold it, and what that page holds now."""
     month = night.created[:7] if re.fullmatch(r"\d{4}-\d{2}", night.created[:7]) else "undated"
     pages = [entry.page for entry in contents.parts if re.fullmatch(rf"{month}(-\d+)?", entry.page)]
-    newest: tuple[str, Part] | None = None
+    roomy: tuple[str, Part] | None = None
     for page in reversed(pages):
         part = read_part(site, page)
         if any(known.name == night.name for known in part.nights):
             return page, part
-        newest = newest or (page, part)
-    if newest is not None and len(newest[1].nights) < PART_NIGHTS:
-        return newest
-    return (f"{month}-{len(pages) + 1}" if pages else month), Part()
+        if roomy is None and len(part.nights) < PART_NIGHTS:
+            roomy = (page, part)
+    if roomy is not None:
+        return roomy
+    taken = {*pages, *pages_of(site)}  # a damaged part stays as it is until a person deletes it
+    names = (month if number == 1 else f"{month}-{number}" for number in itertools.count(1))
+    return next(name for name in names if name not in taken), Part()
 
 
 def with_night(part: Part, night: Night, series: dict[str, Series]) -> Part:
@@ -143,13 +151,22 @@ def entry_of(page: str, part: Part) -> Entry:
     return Entry(page=page, nights=len(part.nights), first=moments[0], last=moments[-1], badges=dict(badges))
 
 
+def neighbours(contents: Contents) -> dict[str, tuple[str | None, str | None]]:
+    """Return the page before and the page after each page; None at the ends."""
+    names = [entry.page for entry in contents.parts]
+    return {
+        name: (names[at - 1] if at else None, names[at + 1] if at + 1 < len(names) else None)
+        for at, name in enumerate(names)
+    }
+
+
 def newest_nights(site: Path, contents: Contents, count: int, known: dict[str, Part] | None = None) -> Part:
     """Return the `count` newest nights as one part; `known` are parts that need not be read."""
     nights: list[Night] = []
     series: dict[str, Series] = {}
     for entry in reversed(contents.parts):
-        if len(nights) >= count:
-            break
+        if len(nights) >= count and entry.last <= nights[-count].created:
+            break  # all that follow end even earlier: a part may reach far back, when an old batch was added late
         part = (known or {}).get(entry.page) or read_part(site, entry.page)
         nights = sorted([*part.nights, *nights], key=_moment)
         series = {**part.series, **series}
@@ -157,7 +174,7 @@ def newest_nights(site: Path, contents: Contents, count: int, known: dict[str, P
 
 
 def _in_order(entries: Sequence[Entry]) -> list[Entry]:
-    return sorted(entries, key=lambda entry: (entry.first, entry.page))
+    return sorted(entries, key=lambda entry: (entry.last, entry.page))
 
 
 def _moment(night: Night) -> tuple[str, str]:

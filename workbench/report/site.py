@@ -6,7 +6,7 @@ table of contents and the first page, whose sizes do not grow with the nights th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from workbench.errors import InputError
+from workbench.errors import InputError, WorkbenchError
 from workbench.figures.sparkline import sparkline
 from workbench.files import write_text
 from workbench.gate.budgets import Budget
@@ -29,7 +29,9 @@ from workbench.report.nights import (
     Part,
     entry_of,
     locked,
+    neighbours,
     newest_nights,
+    pages_of,
     place,
     read_contents,
     read_part,
@@ -57,7 +59,8 @@ class Row:
     about: str
     machine: str
     cells: list[dict[str, Any]]  # one for each statistic: the line, the newest value
-    verdict: Verdict | None  # of the newest night that has this variant
+    verdict: Verdict | None  # of the newest night
+    last_seen: str  # the date of the newest night that has this variant, where that is not the newest of all
     table: list[tuple[str, str | None, list[str], str]]  # date, address, values, verdict
 
 
@@ -68,13 +71,17 @@ def add_night(site: Path, view: BatchView) -> Path:
     """
     night, series = night_of(view)
     with locked(site):
-        contents = read_contents(site)
-        name, part = place(site, contents, night)
+        before = read_contents(site)
+        name, part = place(site, before, night)
         part = with_night(part, night, series)
-        contents = with_entry(contents, entry_of(name, part))
+        contents = with_entry(before, entry_of(name, part))
         write_part(site, name, part)
         write_contents(site, contents)
         _write_part_page(site, contents, name, part)
+        known = neighbours(before)
+        for other, beside in neighbours(contents).items():
+            if other != name and known.get(other) != beside:  # it links to a page that is new beside it
+                _write_part_page(site, contents, other, read_part(site, other))
         return _write_first_page(site, contents, {name: part})
 
 
@@ -94,15 +101,23 @@ def finish_batch(folder: Path, budgets: Sequence[Budget] = ()) -> Path:
     return first
 
 
-def rebuild(site: Path) -> Path:
+def rebuild(site: Path, tell: Callable[[str], None] = lambda sentence: None) -> Path:
     """Write every page of the site anew, with batches in its folder that it did not know; return the first page.
 
     Nights whose batch is gone stay, without links to it. Those that are known are not read again: `add_night` brings
-    one up to date. Raises InputError where there is neither a night nor a batch.
+    one up to date. The parts are those that are there as files; `tell` gets a sentence for each damaged one, which is
+    left out and left as it is. Raises InputError where there is neither a night nor a batch.
     """
     with locked(site):
-        contents = read_contents(site)
-        parts = {entry.page: read_part(site, entry.page) for entry in contents.parts}
+        parts: dict[str, Part] = {}
+        contents = Contents()
+        for name in pages_of(site):
+            try:
+                parts[name] = read_part(site, name)
+            except WorkbenchError as error:
+                tell(str(error))
+                continue
+            contents = with_entry(contents, entry_of(name, parts[name]))
         known = {night.name for part in parts.values() for night in part.nights}
         for batch in sorted(path.parent for path in site.glob("*/batch.json")):
             if batch.name in known or batch.name.startswith("."):
@@ -133,16 +148,15 @@ def write_all(site: Path, parts: Mapping[str, Part]) -> Path:
 
 
 def _write_part_page(site: Path, contents: Contents, name: str, part: Part) -> None:
-    others = [entry.page for entry in contents.parts]
-    at = others.index(name)
+    before, after = neighbours(contents)[name]
     write_text(
         site / FOLDER / f"{name}.html",
         page.render(
             "site.html.j2",
             title=f"Nights of {name}",
             where=[("All nights", f"../{INDEX}")]
-            + [(f"before: {others[at - 1]}", f"{others[at - 1]}.html") for _ in range(at > 0)]
-            + [(f"after: {others[at + 1]}", f"{others[at + 1]}.html") for _ in range(at + 1 < len(others))],
+            + ([(f"before: {before}", f"{before}.html")] if before else [])
+            + ([(f"after: {after}", f"{after}.html")] if after else []),
             **_values(site, part, "../"),
             older=[],
             total=len(part.nights),
@@ -201,31 +215,45 @@ def rows_of(part: Part, links: Mapping[str, str | None]) -> list[Row]:
     """Return one row for each variant, input and machine, what needs an eye first, then by name."""
     grouped: dict[tuple[str, ...], dict[str, str]] = {}
     for identity, series in part.series.items():
-        key = (series.kernel, series.variant, series.about, series.hardware_key, series.machine)
-        grouped.setdefault(key, {})[series.statistic] = identity
-    rows = [_row(key, identities, part.nights, links) for key, identities in grouped.items()]
+        told = (series.kernel, series.variant, series.about, series.hardware_key, series.machine)
+        grouped.setdefault((series.of,) if series.of else told, {})[series.statistic] = identity
+    rows = [_row(part, identities, links) for identities in grouped.values()]
     return sorted((row for row in rows if row is not None), key=lambda row: (_urgency(row), row.name, row.about))
 
 
-def _row(
-    key: tuple[str, ...], identities: Mapping[str, str], nights: Sequence[Night], links: Mapping[str, str | None]
-) -> Row | None:
-    kernel, variant, about, hardware_key, machine = key
-    having = [night for night in nights if any(each in night.values for each in identities.values())]
+def _row(part: Part, identities: Mapping[str, str], links: Mapping[str, str | None]) -> Row | None:
+    series = part.series[next(iter(identities.values()))]
+    having = [night for night in part.nights if any(each in night.values for each in identities.values())]
     if not having:
         return None
+    expected = _expected(part.nights, having, series.hardware_key)
     cells = []
     for statistic in _STATISTICS:
-        values = [night.values.get(identities.get(statistic, "")) for night in having]
-        cells.append(_cell(f"{kernel}/{variant}, {statistic}", values))
+        values = [night.values.get(identities.get(statistic, "")) for night in expected]
+        cells.append(_cell(f"{series.kernel}/{series.variant}, {statistic}", values))
     table = []
     for night in reversed(having):
         found = [night.values.get(identities.get(statistic, "")) for statistic in _STATISTICS]
         told = ["" if value is None else _number(value.value) for value in found]
         verdict = _worst(found)
         table.append((night.created[:10], links.get(night.name), told, verdict.value if verdict else ""))
-    newest = _worst([having[-1].values.get(each) for each in identities.values()])
-    return Row(f"{kernel}/{variant}", about, f"{machine}, {hardware_key}", cells, newest, table)
+    newest = _worst([expected[-1].values.get(each) for each in identities.values()])
+    last_seen = "" if having[-1] is expected[-1] else having[-1].created[:10]
+    machine = f"{series.machine}, {series.hardware_key}"
+    return Row(f"{series.kernel}/{series.variant}", series.about, machine, cells, newest, last_seen, table)
+
+
+def _expected(nights: Sequence[Night], having: Sequence[Night], hardware_key: str) -> list[Night]:
+    """Return the nights that could have what `having` have: of one of their plans, on that kind of machine.
+
+    A night that measured nothing at all is one of them: it tells no kind of machine.
+    """
+    plans = {night.plan for night in having}
+    return [
+        night
+        for night in nights
+        if night.plan in plans and (not night.hardware_keys or hardware_key in night.hardware_keys)
+    ]
 
 
 def _cell(name: str, values: Sequence[Value | None]) -> dict[str, Any]:
