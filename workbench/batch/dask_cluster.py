@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import logging
 import queue
 import uuid
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import distributed
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.batch import dask_worker
 from workbench.batch.job import code_hash
@@ -30,6 +30,20 @@ _CONNECT_S = 10.0
 
 Key = tuple[str, str]  # a worker's address, and its own folder: the same address may return with another process
 News = tuple[str, Any, Any]  # what, of whom, and the news itself
+
+
+class _Told(BaseModel):
+    """What a worker says of itself, as `workbench.batch.dask_worker.describe` writes it."""
+
+    model_config = ConfigDict(strict=True)
+
+    hostname: str = Field(max_length=255)
+    hardware_key: str = Field(pattern=r"^[0-9a-f]{12}\z")  # becomes a folder here: as `hardware_key` makes it, or none
+    cpu_model: str = Field(max_length=200)
+    code: str
+    tools: list[str]
+    sampled: bool
+    threads: int
 
 
 @dataclass(frozen=True)
@@ -115,7 +129,12 @@ class Cluster:
             return
         self._asked[key] = None
         try:
-            told = json.loads(future.result(timeout=_CONNECT_S))
+            told = _Told.model_validate_json(future.result(timeout=_CONNECT_S))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            field = ".".join(str(part) for part in first["loc"])[:80]
+            self._tell(f"worker {name} gets no job: it describes itself oddly, {field or 'all of it'}: {first['msg']}")
+            return
         except Exception as error:  # whatever its machine or its installation came up with
             self._tell(f"worker {name} gets no job: {str(error)[:300] or type(error).__name__}")
             return
@@ -123,10 +142,10 @@ class Cluster:
         if why:
             self._tell(f"worker {name} gets no job: {why}")
             return
-        self.hosts[key] = Host(key, name, told["hostname"], told["hardware_key"])
-        absent = "" if "valgrind" in told["tools"] else ", no valgrind"
-        self._tell(f"worker {name} is there: {told['hostname']}, {told['cpu_model']}{absent}")
-        if told["sampled"]:
+        self.hosts[key] = Host(key, name, told.hostname, told.hardware_key)
+        absent = "" if "valgrind" in told.tools else ", no valgrind"
+        self._tell(f"worker {name} is there: {told.hostname}, {told.cpu_model}{absent}")
+        if told.sampled:
             self._tell(f"worker {name} samples itself while it measures: start it by `workbench worker`")
 
     def submit(self, host: Host, package: bytes, mark: str, title: str) -> Future:
@@ -168,12 +187,12 @@ class Cluster:
         self.news.put(("told", event[1]["mark"], event[1]))
 
 
-def _unfit(told: dict[str, Any]) -> str:
+def _unfit(told: _Told) -> str:
     """Return why a worker can have no job, or nothing."""
-    if told["code"] != code_hash():
+    if told.code != code_hash():
         return "its workbench is not the one here, install the same version there"
-    if told["threads"] != 1:
-        return f"it has {told['threads']} threads, start it by `workbench worker`"
+    if told.threads != 1:
+        return f"it has {told.threads} threads, start it by `workbench worker`"
     return ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Say what would run and how long it will take, and do nothing.")
 @click.option("--engine", metavar="NAME", help="What runs the jobs, instead of the plan's choice. [local]")
 @click.option(
-    "--address", "--scheduler", "address", metavar="URL", help="Of a scheduler, for an engine of many machines."
+    "--address",
+    "--scheduler",
+    "address",
+    metavar="URL",
+    help="Of a scheduler, where an engine has one. [$WORKBENCH_SCHEDULER]",
 )
 @click.option("--at-once", type=click.IntRange(1, 256), help="Jobs that time nothing, at the same time on one host.")
-@click.option("--outside", is_flag=True, help="Let the plan name notebooks anywhere on this machine.")
+@click.option("--outside", is_flag=True, help="Let the plan name a scheduler, and notebooks anywhere on this machine.")
 @click.option("--shared-assets", is_flag=True, help="One copy of plotly.js for all reports: 4.8 MB less for each.")
 @click.option("--store", help="Where results are kept: an SQLite file or a database URL. [data folder]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, instead of the index's path.")
@@ -70,8 +75,7 @@ def command(
 
     file = find_plan(plan)
     read = read_plan(file)
-    given = {"name": engine, "address": address, "at_once": at_once}
-    choice = read.engine.model_copy(update={key: value for key, value in given.items() if value is not None})
+    choice = _engine(read.engine, engine, address, at_once, outside)
     asked = _prepare(read, file.absolute(), name, fingerprint(Path.cwd()), choice, _words(tags), _words(skip), outside)
     folder = (out / asked.name).absolute()
     if dry_run:
@@ -110,6 +114,26 @@ class Asked:
             rules=self.rules,
             estimated_s=earlier.estimated_s if earlier else estimated_s,
         )
+
+
+def _engine(
+    plans: EngineChoice, name: str | None, address: str | None, at_once: int | None, outside: bool
+) -> EngineChoice:
+    """Return the engine that is to run the jobs: the plan's choice, with what the command line and environment say.
+
+    A scheduler runs code in the process that connects to it, so whoever wrote the plan does not choose it: raises
+    InputError for an address in a plan, unless `outside` says that the plan is trusted.
+    """
+    given = {"name": name, "address": address, "at_once": at_once}
+    choice = choice.model_copy(update={key: value for key, value in given.items() if value is not None})
+    if address is None and choice.name != "local" and (known := os.environ.get("WORKBENCH_SCHEDULER")):
+        return choice.model_copy(update={"address": known})
+    if address is None and choice.address and not outside:
+        raise InputError(
+            f"the plan names the scheduler {choice.address[:80]!r}, which could run code here: give it by --scheduler, "
+            "or trust the plan with --outside"
+        )
+    return choice
 
 
 def _words(text: str) -> list[str]:
