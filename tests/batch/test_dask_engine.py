@@ -12,6 +12,7 @@ from tiny_notebook import a_job, write_notebook
 pytest.importorskip("distributed")
 from workbench.batch import dask_cluster, dask_engine, dask_files, dask_package, dask_worker
 from workbench.batch.engines import EngineChoice, Work, open_engine
+from workbench.batch.folder import locked
 from workbench.batch.job import Attempt, State, read_job, read_state, write_state
 from workbench.errors import InputError, WorkbenchError
 
@@ -309,3 +310,12 @@ def test_an_earlier_runs_attempts_are_counted(tmp_path, jobs):
     write_state(folder, State(status="failed", key="k", started=NOW, attempts=earlier))
     done, _ = run(tmp_path, Cluster(["alpha"], good), jobs[:1])
     assert len(done[0].state.attempts) == 3
+
+
+def test_a_job_that_somebody_runs_here_by_hand_fails_alone(tmp_path, jobs, monkeypatch):
+    monkeypatch.setattr(dask_files, "_PATIENCE_S", 0.0)
+    absent = jobs[0].model_copy(update={"notebook": str(tmp_path / "absent.ipynb")})
+    with locked(tmp_path / "out" / "driver" / absent.name):
+        done, _ = run(tmp_path, Cluster(["alpha"], good), [absent, jobs[1]])
+    assert [each.state.status for each in done] == ["failed", "finished"]
+    assert "is being run by another process" in done[0].state.failure.sentence

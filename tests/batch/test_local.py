@@ -44,18 +44,6 @@ def run_jobs(jobs, folder, **more):
     return [each.state for each in done]
 
 
-def test_a_job_that_another_process_runs_is_not_started_nor_marked(tmp_path, monkeypatch):
-    monkeypatch.setattr(local, "_PATIENCE_S", 0.0)
-    monkeypatch.setattr(local.subprocess, "Popen", lambda *_, **__: pytest.fail("it was started"))
-    job = a_job(tmp_path / "tiny.ipynb")
-    with (
-        locked(tmp_path / "key" / job.name),
-        pytest.raises(InputError, match="is being run by another process: wait for it"),
-    ):
-        run_jobs([job], tmp_path)
-    assert read_state(tmp_path / "key" / job.name) is None
-
-
 def test_the_child_holds_the_folder_until_it_ends(tmp_path, monkeypatch):
     job = a_job(tmp_path / "tiny.ipynb")
     folder = tmp_path / "key" / job.name
@@ -131,6 +119,16 @@ def fake(tmp_path, monkeypatch):
     make.use, make.log = use, tmp_path / "log.txt"
     use("")
     return make
+
+
+def test_a_job_that_another_process_runs_fails_alone_and_is_not_started_nor_marked(tmp_path, fake, monkeypatch):
+    monkeypatch.setattr(local, "_PATIENCE_S", 0.0)
+    held, free = fake("a"), fake("b")
+    with locked(tmp_path / "key" / held.name):
+        first, second = run_jobs([held, free], tmp_path)
+    assert first.failure.sentence.startswith("it was not begun: ") and "run by another process" in str(first.failure)
+    assert second.status == "finished" and fake.log.read_text().split() == ["+b", "-b"]
+    assert read_state(tmp_path / "key" / held.name) is None
 
 
 def test_jobs_that_time_run_alone_and_their_neighbours_beside_each_other(tmp_path, fake):

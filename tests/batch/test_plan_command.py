@@ -11,13 +11,13 @@ from click.testing import CliRunner
 from tiny_notebook import write_notebook
 
 from workbench.batch import engines
-from workbench.batch.engines import Done
+from workbench.batch.engines import Done, held_state
 from workbench.batch.estimate import Starts
 from workbench.batch.folder import locked
 from workbench.batch.job import Attempt, Failure, State, write_job, write_state
 from workbench.commands import schemas
 from workbench.commands.batch import command
-from workbench.errors import InputError
+from workbench.errors import InputError, WorkbenchError
 from workbench.gate.outcome import Outcome, write_outcome
 from workbench.gate.rules import read_rules, write_rules
 from workbench.record import Verdict
@@ -213,7 +213,6 @@ def test_a_second_batch_of_the_same_name_is_refused_and_a_dead_ones_lock_is_take
 
 
 def test_what_cannot_be_stored_is_told_and_stops_nothing(engine, monkeypatch):
-    from workbench.errors import WorkbenchError
     from workbench.store import Store
 
     def full(self, record):
@@ -223,3 +222,21 @@ def test_what_cannot_be_stored_is_told_and_stops_nothing(engine, monkeypatch):
     done = batch()
     assert done.return_value == 1 and len(engine.asked) == 3
     assert "are not in the store: the disk is full" in done.output and len(summary()["troubles"]) == 3
+
+
+def test_a_job_whose_folder_tells_nothing_of_its_failure_is_told_all_the_same(engine, monkeypatch):
+    """As one that somebody runs by hand meanwhile: what lies there may be an earlier run's, finished."""
+    batch()
+
+    def holds(self, work, listener, render):
+        done = [
+            Done(work.folder / work.hardware_key / job.name, held_state(job, WorkbenchError("another runs it")))
+            for job in work.jobs
+        ]
+        for place, each in enumerate(done):
+            listener.ended(place, work.jobs[place], each.folder, each.state, again=True)
+        return done
+
+    monkeypatch.setattr(Pretends, "run", holds)
+    done = batch()
+    assert done.return_value == 1 and done.output.count("it was not begun: another runs it") >= 3

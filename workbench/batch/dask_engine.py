@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from workbench.batch import dask_files
 from workbench.batch.dask_cluster import GATHER_S, Cluster, Host, quiet
-from workbench.batch.engines import Done, EngineChoice, Listener, Render, Work, overdue_state
+from workbench.batch.engines import Done, EngineChoice, Listener, Render, Work, held_state, overdue_state
 from workbench.batch.job import Attempt, Failure, Job, State
 from workbench.batch.local import GRACE_S
 from workbench.errors import InputError, WorkbenchError
@@ -275,7 +275,10 @@ class _Run:
     def _write(self, waiting: _Waiting, state: State) -> None:
         """Write the state of a job that never came back into this machine's part of the batch."""
         folder = self._work.folder / self._work.hardware_key / waiting.job.name
-        dask_files.write_lost(folder, waiting.job, state, self._render)
+        try:
+            dask_files.write_lost(folder, waiting.job, state, self._render)
+        except WorkbenchError as error:  # as where somebody runs it by hand here
+            state = held_state(waiting.job, error)
         self._end(waiting.place, folder, state, again=True)
 
     def _end(self, place: int, folder: Path, state: State, *, again: bool) -> None:

@@ -10,6 +10,7 @@ What every engine keeps to:
 - A job that `is_finished` in its folder is not run again: `Listener.ended` is called with ``again=False``.
 - A job that times something has its host to itself (`workbench.batch.turn`); `Job.times` tells which do.
 - `Listener.ended` is called once for each job, after its folder holds everything, from the thread that called `run`.
+- A job that somebody runs by hand meanwhile fails here (`held_state`); its folder stays as it is.
 - After `Work.ends_s` no job is begun, and one that runs is ended; the states say so (`overdue_state`).
 """
 
@@ -26,7 +27,7 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from workbench.batch.job import Failure, Job, State
-from workbench.errors import InputError
+from workbench.errors import InputError, WorkbenchError
 
 Render = Callable[[Path, State], None]
 ENGINES = {"local": "workbench.batch.local", "dask": "workbench.batch.dask_engine"}
@@ -88,7 +89,7 @@ class Engine(Protocol):
         """Run what is not finished of `work` and return what became of each job, in its order.
 
         `render` writes the report of a job whose own process could not. Raises InputError before the first job where
-        nothing can be run at all, as without a scheduler or where another process runs the same batch.
+        nothing can be run at all, as without a scheduler.
         """
 
 
@@ -104,6 +105,13 @@ def open_engine(choice: EngineChoice) -> Engine:
             f"the engine {choice.name} needs {error.name}: pip install 'kernel-workbench[distributed]'"
         ) from None
     return engine
+
+
+def held_state(job: Job, why: WorkbenchError) -> State:
+    """Return the state of a job whose folder could not be had; it is not written there, since another may be."""
+    now = datetime.datetime.now(datetime.UTC)
+    failure = Failure(kind="timeout", sentence=f"it was not begun: {why}")
+    return State(status="failed", key=job.key, host=socket.gethostname(), started=now, failure=failure)
 
 
 def overdue_state(job: Job, batch_s: float | None) -> State:

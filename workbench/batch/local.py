@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.batch.engines import Done, EngineChoice, Listener, Render, Work, overdue_state
+from workbench.batch.engines import Done, EngineChoice, Listener, Render, Work, held_state, overdue_state
 from workbench.batch.folder import locked
 from workbench.batch.job import (
     LOG,
@@ -78,7 +78,7 @@ class LocalEngine:
     def run(self, work: Work, listener: Listener, render: Render) -> list[Done]:
         """Run what is not finished of `work`: see `workbench.batch.engines.Engine`.
 
-        Raises InputError when another process runs one of the jobs, WorkbenchError where a folder cannot be written.
+        Raises WorkbenchError where a job's folder cannot be written.
         """
         return _Loop(work, listener, render).run()
 
@@ -118,7 +118,11 @@ class _Loop:
         """Start `job` unless it is finished, or the batch's time is over."""
         folder = self._folder / job.name
         with contextlib.ExitStack() as stack:
-            lock = stack.enter_context(locked(folder, _PATIENCE_S))
+            try:
+                lock = stack.enter_context(locked(folder, _PATIENCE_S))
+            except InputError as error:  # somebody runs it by hand, say: no reason to leave the others undone
+                self._end(place, job, folder, held_state(job, error), again=True)
+                return
             if (state := finished_state(folder, job.key)) is not None:
                 self._end(place, job, folder, state, again=False)
                 return

@@ -74,6 +74,17 @@ def _estimated(asked: Asked, folder: Path) -> dict[str, float]:
     }
 
 
+def _stands(folder: Path, state: State) -> bool:
+    """Return whether the job's folder tells what became of it this time."""
+    from workbench.batch.job import read_state
+
+    try:
+        written = read_state(folder)
+    except WorkbenchError:
+        return False
+    return written is not None and written.started == state.started
+
+
 class Keeper:
     """The engine's listener: tells the screen, stores results, keeps the list of jobs and the index up to date."""
 
@@ -115,6 +126,8 @@ class Keeper:
                 lambda: ingest(folder, self._store),
                 f"{job.name}: its results stay in {folder} and are not in the store",
             )
+        if state.failure is not None and not _stands(folder, state):  # nothing in the folder tells it
+            self.troubles.append(f"{job.title or job.name}: {state.failure.sentence}")
         if (name := self._relative(folder)) not in self.batch.jobs:  # it ran on another kind of machine
             own = f"{self.batch.machine.hardware_key}/{job.name}"
             jobs = [each for each in self.batch.jobs if each != own or (self._folder / own).exists()]
