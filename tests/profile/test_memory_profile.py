@@ -92,7 +92,7 @@ def test_memrays_flame_graphs_ask_for_no_other_file(leaking):
 def test_a_leak_is_found_at_its_line(leaking):
     file, profile = leaking
     calls = profile.facts.tracked.calls
-    (line,) = (line for line, counters in profile.counters.items() if counters.get("leaked", 0) >= calls)
+    (line,) = (line for line, counters in profile.counters.items() if counters.get("leaked_calls", 0) >= calls)
     assert line.line == memory_subjects.line_of(file, "# planted leak")
     assert 8_000 <= profile.counters[line]["leaked_bytes"] / calls < 9_000
     assert profile.facts.watched.growth_bytes_per_call > 4_000

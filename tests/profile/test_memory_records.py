@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import pytest
 
 from workbench.codemap.lines import Frame
+from workbench.profile import memory_child
 from workbench.profile.counted import Line
 from workbench.profile.memory_places import BEFOREHAND, OWN, WRAPPER, site_of
-from workbench.profile.memory_records import MMAP, MUNMAP, Site, read_records
+from workbench.profile.memory_records import MMAP, MUNMAP, NEXT_CALL, Site, read_records
+from workbench.profile.memory_subject import Subject
 
 MALLOC, FREE = 6, 5
 CHILD = "/x/workbench/profile/memory_child.py"
@@ -55,6 +57,22 @@ def test_a_part_of_a_mapping_is_given_back():
     assert (sites["a"].leaked, sites["a"].leaked_bytes) == (1, 0x2000)
     _, sites = read(Record(0x1000, 0x3000, MMAP), Record(0x1000, 0x3000, MUNMAP))
     assert (sites["a"].leaked, sites["a"].leaked_bytes) == (0, 0)
+
+
+def test_kept_memory_is_counted_by_the_calls_that_kept_some():
+    mark = Record(900, 64, where=NEXT_CALL)
+    records = [mark, Record(1, 8), Record(2, 8), Record(3, 8, where="b"), mark, Record(900, 0, FREE), mark]
+    records += [Record(4, 8, where="b"), Record(5, 8, where="c"), Record(5, allocator=FREE)]
+    read_ = read_records(records, lambda r: Site(None, r.where, ()))
+    sites = {site.name: (total.leaked, total.leaked_calls) for site, total in read_.sites.items()}
+    assert sites == {"a": (2, 1), "b": (2, 2), "c": (0, 0)}, "a is a cache, b keeps some of each"
+    assert site_of((), False, [Frame("next_call", CHILD, 90)]).name == NEXT_CALL
+
+
+def test_a_slow_subject_is_called_often_enough_to_tell_a_leak_from_a_cache(monkeypatch):
+    monkeypatch.setattr(memory_child, "TRACK_S", 0.0)
+    subject = Subject("slow", lambda: None)
+    assert len(memory_child._timed(subject, 20)) == memory_child.FEW_TRACKED_CALLS >= 4
 
 
 def test_no_records_are_nothing():

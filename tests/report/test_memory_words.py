@@ -68,10 +68,14 @@ def test_an_allocation_of_every_call_of_a_variant_is_not_one_of_its_operations()
     assert "30 allocations lie outside" in told.findings[0]
 
 
-@pytest.mark.parametrize(("leaked", "leaks"), [(9, False), (10, True)])
-def test_a_leak_keeps_something_of_every_call(leaked, leaks):
+@pytest.mark.parametrize(("kept_by", "leaks"), [(1, False), (9, False), (10, True)])
+def test_a_leak_keeps_something_of_every_call(kept_by, leaks):
     told = memory_outcome(
-        [a_profile("f", operations=1, allocations=20, allocated_bytes=80, leaked=leaked, leaked_bytes=40)]
+        [
+            a_profile(
+                "f", operations=1, allocations=20, allocated_bytes=80, leaked=10, leaked_bytes=40, leaked_calls=kept_by
+            )
+        ]
     )
     assert (told.headline == "f leaks 4.00 bytes a call at mine.py:12 (hot).") is leaks
     assert any("never gives them back" in each for each in told.findings) is leaks
@@ -115,7 +119,7 @@ def test_budget_faults_and_what_is_absent_are_told():
 
 def test_the_worst_of_several_comes_first():
     hot = a_profile("mine/hot", allocations=1000, allocated_bytes=8000)
-    leak = a_profile("mine/leak", allocations=10, allocated_bytes=80, leaked=10, leaked_bytes=80)
+    leak = a_profile("mine/leak", allocations=10, allocated_bytes=80, leaked=10, leaked_calls=10, leaked_bytes=80)
     assert memory_outcome([a_profile(), hot, leak]).headline.startswith("mine/leak leaks")
     assert memory_outcome([a_profile(), hot]).headline.startswith("mine/hot allocates 1 time per operation")
 

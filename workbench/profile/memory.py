@@ -26,7 +26,7 @@ from workbench.profile.memory_job import TRACE, Asked, asked_of
 from workbench.profile.memory_watch import execute, watched_of
 from workbench.profile.profile import Profile
 
-COUNTERS = ("allocated_bytes", "allocations", "temporary", "leaked", "leaked_bytes", "peak_bytes")
+COUNTERS = ("allocated_bytes", "allocations", "temporary", "leaked", "leaked_bytes", "leaked_calls", "peak_bytes")
 REPORT_TIMEOUT_S = 300
 
 

@@ -30,6 +30,7 @@ BATCHES = 100  # looks at the memory, with as many calls between two of them as 
 FEWEST_CALLS, MOST_TRACKED_CALLS = 8, 20
 FEW_TRACKED_CALLS = 4  # where a call allocates so often that 20 would be too much: enough to tell a leak from a cache
 TRACK_S = 0.5  # for so long calls are recorded
+MARK_BYTES = 64 * 1024  # more than any allocator keeps at hand for itself: memray sees it
 LARGEST_GROWTH_BYTES = 256 * 1024**2  # a leak must not take the machine down
 MOST_ALLOCATIONS = 500_000  # are recorded, and read again in a few seconds
 
@@ -90,6 +91,11 @@ def prepare(subject: Subject) -> None:
     """Do what a call needs beforehand, as the reset of a state: its allocations are known by this function's name."""
     if subject.prepare is not None:
         subject.prepare()
+
+
+def next_call() -> None:
+    """Allocate, and give back at once: a record that is known by this function's name, between those of two calls."""
+    bytearray(MARK_BYTES)
 
 
 def warm_up(subject: Subject) -> None:
@@ -190,9 +196,13 @@ def track(job: MemoryJob, folder: Path, phases: Phases) -> dict[str, Any]:
 
 
 def _timed(subject: Subject, most: int) -> list[float]:
-    """Call it up to `most` times until `TRACK_S` are over, at least twice; return how long each took, in s."""
+    """Call it up to `most` times until `TRACK_S` are over; return how long each took, in s.
+
+    At least `FEW_TRACKED_CALLS` times, however long a call takes: of fewer, a cache that is filled looks like a leak.
+    """
     times: list[float] = []
-    while len(times) < most and (len(times) < 2 or sum(times) < TRACK_S):
+    while len(times) < most and (len(times) < FEW_TRACKED_CALLS or sum(times) < TRACK_S):
+        next_call()
         began = time.perf_counter()
         call(subject)
         times.append(time.perf_counter() - began)

@@ -21,7 +21,7 @@ from workbench.codemap.lines import Frame, own_frames, short_name
 from workbench.codemap.twin import Twins
 from workbench.errors import WorkbenchError
 from workbench.profile.counted import Line
-from workbench.profile.memory_records import Site
+from workbench.profile.memory_records import NEXT_CALL, Site
 
 OWN = "the profiler itself"
 BEFOREHAND = "what a call needs beforehand (the reset of a state)"
@@ -105,6 +105,8 @@ def site_of(compiled: tuple[Frame, ...], wrapper: bool, python: list[Frame]) -> 
     stack = (*reversed(called), *reversed(own))
     if caller == "prepare":
         return Site(None, BEFOREHAND, stack)
+    if caller == "next_call":
+        return Site(None, NEXT_CALL, stack)
     if own and not own[0].file.startswith(_NUMBA):
         return Site(Line(own[0].function, own[0].file, own[0].line), "", stack)
     if wrapper:

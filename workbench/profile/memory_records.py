@@ -16,6 +16,7 @@ from workbench.profile.counted import Line
 
 FREES = frozenset((1, 5))  # memray.AllocatorType: PYMALLOC_FREE, FREE
 MMAP, MUNMAP = 14, 15
+NEXT_CALL = "the begin of the next call"  # the name of the site that parts the calls
 TEMPORARY = 1  # memray's own threshold: at most so many further allocations of its thread before it is given back
 
 
@@ -36,6 +37,7 @@ class Totals:
     temporary: int = 0
     leaked: int = 0
     leaked_bytes: int = 0
+    leaked_calls: int = 0  # so many of the calls kept something: what fills a cache once is one
     peak_bytes: int = 0  # of this site when the whole heap was largest
 
 
@@ -53,6 +55,7 @@ class _Live(NamedTuple):
     size_bytes: int
     thread: int
     ordinal: int  # of the allocation, within its thread
+    call: int  # in which it was made
 
 
 class _Reader:
@@ -63,6 +66,7 @@ class _Reader:
         self.totals: list[Totals] = []
         self.live: dict[int, _Live] = {}
         self.ordinals: dict[int, int] = {}
+        self.call = 0
         self.deltas: list[int] = []  # bytes, negative where they were given back
         self.owners: list[int] = []
 
@@ -77,7 +81,7 @@ class _Reader:
         total.allocated_bytes += record.size
         self.release(record.address, record.tid, None)  # an address that was given back unseen
         self.ordinals[record.tid] = self.ordinals.get(record.tid, 0) + 1
-        self.live[record.address] = _Live(number, record.size, record.tid, self.ordinals[record.tid])
+        self.live[record.address] = _Live(number, record.size, record.tid, self.ordinals[record.tid], self.call)
         self._note(number, record.size)
 
     def release(self, address: int, thread: int, size_bytes: int | None) -> None:
@@ -103,6 +107,7 @@ def read_records(records: Iterable[Any], locate: Callable[[Any], Site]) -> Read:
 
     A record has `address`, `size`, `allocator`, `tid`, and what `locate` asks for. What is still there at the end is
     leaked; what was given back after at most one further allocation of its thread is temporary, as in memray's report.
+    An allocation at `NEXT_CALL` is no allocation: it says that the next call begins.
     """
     reader, read = _Reader(), Read()
     for record in records:
@@ -112,10 +117,19 @@ def read_records(records: Iterable[Any], locate: Callable[[Any], Site]) -> Read:
         elif record.allocator == MUNMAP:
             reader.release(record.address, record.tid, record.size)
         else:
-            reader.allocate(record, locate(record))
+            site = locate(record)
+            if site.name == NEXT_CALL:
+                reader.call += 1
+                reader.release(record.address, record.tid, None)
+            else:
+                reader.allocate(record, site)
+    keeping: dict[int, set[int]] = {}
     for live in reader.live.values():
+        keeping.setdefault(live.site, set()).add(live.call)
         reader.totals[live.site].leaked += 1
         reader.totals[live.site].leaked_bytes += live.size_bytes
+    for number, kept_by in keeping.items():
+        reader.totals[number].leaked_calls = len(kept_by)
     read.sites = dict(zip(reader.numbers, reader.totals, strict=True))
     if reader.deltas:
         heap = np.cumsum(np.array(reader.deltas, np.int64))

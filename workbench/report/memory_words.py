@@ -35,7 +35,7 @@ def memory_outcome(
 def leaks(profile: MemoryProfile) -> list[Line]:
     """Return the lines that keep an allocation of every call, most bytes first."""
     calls = profile.facts.tracked.calls
-    found = [line for line, counters in profile.counters.items() if counters.get("leaked", 0.0) >= calls]
+    found = [line for line, counters in profile.counters.items() if counters.get("leaked_calls", 0.0) >= calls]
     return sorted(found, key=lambda line: -profile.counters[line].get("leaked_bytes", 0.0))
 
 
@@ -59,8 +59,8 @@ def leak_sentences(profile: MemoryProfile) -> list[str]:
     once = sum(row.get("leaked_bytes", 0.0) for line, row in profile.counters.items() if line not in leaking)
     if once:
         told.append(
-            f"{_subject(profile)}: further {number(once, 'bytes')} are still held at the end, fewer allocations than "
-            "calls: a cache or a buffer that grows."
+            f"{_subject(profile)}: further {number(once, 'bytes')} are still held at the end, of some calls and not "
+            "of each: a cache or a buffer that grows."
         )
     return told
 
