@@ -50,6 +50,28 @@ def test_the_fastest_is_told_with_its_price_and_where_another_one_wins():
     assert "2 threads was left out: it is for one." in outcome.findings
 
 
+def test_the_fastest_is_told_only_where_the_blocks_say_so():
+    """The shortest mean is no verdict: 20.0 and 20.1 ns are one time, and 31.0 and 31.1 as well."""
+    main = measured({"baseline": 180.0, "ladder": 31.1, "aligned": 31.0})
+    point = measured({"baseline": 60.0, "ladder": 20.0, "aligned": 20.1})
+    other = measured({"baseline": 60.0, "ladder": 20.0, "aligned": 25.0})
+    alike = variants_outcome(Compared("order_book", main, (("1,000 events", point),)))
+    assert alike.headline == (
+        "aligned and ladder cannot be told apart as the fastest variants of order_book: 31.0 ns and 31.1 ns, aligned "
+        "2 times as fast as baseline."
+    )
+    assert "aligned and ladder cannot be told apart at the other point too." in alike.findings
+    sure = variants_outcome(Compared("order_book", other, (("1,000 events", point),)))
+    assert sure.headline.startswith("ladder is the fastest variant of order_book: 20.0 ns")
+    assert "At 1,000 events ladder and aligned cannot be told apart: 20.0 ns and 20.1 ns." in sure.findings
+    same = variants_outcome(Compared("order_book", other, (("1,000 events", other),)))
+    assert "ladder is the fastest at the other point too." in same.findings
+    assert not any("faster" in each for each in (*alike.findings, *sure.findings))
+    unknown = other.model_copy(update={"replicates": []})
+    assert "cannot be told apart" in variants_outcome(Compared("order_book", unknown)).headline
+    assert winners(Compared("order_book", main)).rows[0][1] == "aligned or ladder"
+
+
 def test_the_tables_hold_every_variant_and_point():
     assert [r[0] for r in costs(compared()).rows] == ["baseline", "ladder", "aligned"]
     assert costs(compared()).rows[2][-2:] == ("64.0 k bytes", "30.0 s")

@@ -15,6 +15,7 @@ from workbench.gate.outcome import Outcome
 from workbench.record import Comparison, Result, Run, Verdict
 from workbench.report.cell_progress import cell_progress
 from workbench.report.findings import find
+from workbench.report.leading import Leading, joined, leading
 from workbench.report.notebook import Words, conclude, job_folder
 from workbench.report.tables import Listing
 
@@ -213,19 +214,13 @@ def winners(found: Compared) -> Listing:
     """Return at every point the fastest variant, its cost, and how it stands to the first."""
     rows = []
     for point, run in (("as above", found.run), *found.points):
-        best, mean = fastest(run, found.kernel)
-        row = _against_first(run, found.kernel, best)
+        lead = leading(run, found.kernel)
+        row = _against_first(run, found.kernel, lead.best)
         told = f"{percent_change(row.ratio)} ({percent_change(row.low)} to {percent_change(row.high)})" if row else ""
-        rows.append((point, best, number(mean, "ns"), told, row.verdict.value if row else ""))
+        names = " or ".join(lead.names)
+        rows.append((point, names, number(lead.means_ns[0], "ns"), told, row.verdict.value if row else ""))
     heads = ("where", "fastest", "time of an operation", "against the first", "verdict")
     return Listing(heads, tuple(rows), "Where each wins", (2,))
-
-
-def fastest(run: Run, kernel: str) -> tuple[str, float]:
-    """Return the variant with the shortest mean time of an operation, and that time in ns."""
-    means = {row.variant: row.value for row in run.results if (row.kernel, row.statistic) == (kernel, "batch_mean")}
-    best = min(means, key=lambda name: means[name])
-    return best, means[best]
 
 
 def _against_first(run: Run, kernel: str, variant: str) -> Comparison | None:
@@ -269,27 +264,30 @@ def conclude_variants(found: Compared) -> Words:
 
 
 def variants_outcome(found: Compared) -> Outcome:
-    """Return the fastest variant, what it costs in memory, code and compile time, and where another one wins."""
+    """Return who is the fastest, what that costs in memory, code and compile time, and where another one wins."""
     kernel = found.kernel
-    best, mean = fastest(found.run, kernel)
+    lead = leading(found.run, kernel)
+    best = lead.best
     row = _against_first(found.run, kernel, best)
     against = ""
     if row is not None:
         times = (
             f"{1 / row.ratio:.3g} times as fast as" if row.verdict is Verdict.FASTER else f"{row.verdict.value} against"
         )
-        against = f", {times} {plain(row.a.rpartition('/')[2])}"
+        against = f", {plain(best) + ' ' if lead.names[1:] else ''}{times} {plain(row.a.rpartition('/')[2])}"
     findings = [sentence for sentence in (_besides(found, best), *_extremes(found)) if sentence]
-    findings += _elsewhere(found, best)
+    findings += _elsewhere(found, lead)
     findings += list(found.left_out)
-    return Outcome(
-        headline=f"{plain(best)} is the fastest variant of {plain(kernel)}: {number(mean, 'ns')}{against}.",
-        findings=findings,
+    who = (
+        f"{joined(list(map(plain, lead.names)))} cannot be told apart as the fastest variants of"
+        if lead.names[1:]
+        else f"{plain(best)} is the fastest variant of"
     )
+    return Outcome(headline=f"{who} {plain(kernel)}: {lead.told()}{against}.", findings=findings)
 
 
 def _besides(found: Compared, best: str) -> str:
-    """Return what the fastest costs besides time, against the first."""
+    """Return what the one with the shortest mean costs besides time, against the first."""
     first = names_of(found.run, found.kernel)[0]
     told = []
     for title, metric, statistic in _COLUMNS[2:]:
@@ -317,11 +315,17 @@ def _extremes(found: Compared) -> list[str]:
     return told
 
 
-def _elsewhere(found: Compared, best: str) -> list[str]:
-    if not found.points:
-        return []
-    others = [(point, *fastest(run, found.kernel)) for point, run in found.points]
-    differing = [(point, name, mean) for point, name, mean in others if name != best]
-    if not differing:
-        return [f"{plain(best)} is the fastest at all {len(others)} other points too."]
-    return [f"At {plain(point)} {plain(name)} is faster: {number(mean, 'ns')}." for point, name, mean in differing]
+def _elsewhere(found: Compared, lead: Leading) -> list[str]:
+    """Return who is the fastest at the other points, where that is not as at the first."""
+    others = [(point, leading(run, found.kernel)) for point, run in found.points]
+    differing = [(point, other) for point, other in others if set(other.names) != set(lead.names)]
+    names = joined(list(map(plain, lead.names)))
+    if others and not differing:
+        told = "cannot be told apart" if lead.names[1:] else "is the fastest"
+        where = f"all {len(others)} other points" if others[1:] else "the other point"
+        return [f"{names} {told} at {where} too."]
+    return [
+        f"At {plain(point)} {joined(list(map(plain, other.names)))} "
+        f"{'cannot be told apart' if other.names[1:] else 'is faster'}: {other.told()}."
+        for point, other in differing
+    ]
