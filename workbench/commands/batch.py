@@ -117,7 +117,7 @@ class Asked:
 
 
 def _engine(
-    plans: EngineChoice, name: str | None, address: str | None, at_once: int | None, outside: bool
+    choice: EngineChoice, name: str | None, address: str | None, at_once: int | None, outside: bool
 ) -> EngineChoice:
     """Return the engine that is to run the jobs: the plan's choice, with what the command line and environment say.
 
