@@ -18,11 +18,8 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from kernels import crew
 from workbench.errors import WorkbenchError
@@ -30,26 +27,11 @@ from workbench.parent import end_with_parent
 from workbench.profile import callgrind_child, posix
 from workbench.profile.jitter import Watch, steal_s, watching
 from workbench.profile.strace import mark
+from workbench.profile.system_work import GROWTH, Work, call_work, variant_work
 from workbench.profile.waits import sampled_waits
-from workbench.profile.written_lines import lines_written
 
-GROWTH = 8  # from one size to the next
-LEAST_EVENTS = 64
-MOST_CALLS = 1 << 15
 LONG_RUN_S = 0.02
-
-
-@dataclass
-class Work:
-    """Something that can be run in several sizes."""
-
-    sizes: list[int]  # ascending
-    operations: Callable[[int], int]
-    prepare: Callable[[int], None]  # before each run, outside what is counted
-    run: Callable[[int], None]
-    badge: Callable[[], dict[str, str]]
-    written: Callable[[], list[Any]] = lambda: []
-    threads: int = 1
+PATIENCE = 3.0  # times the CPU time that is allowed: what sleeps or waits uses none, and must end too
 
 
 def main(folder: Path, tell: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
@@ -61,7 +43,7 @@ def main(folder: Path, tell: Callable[[dict[str, Any]], dict[str, Any]]) -> None
     cores = sorted(os.sched_getaffinity(0))
     crew.use_cores(cores)
     jitter = _jitter_alone(job, cores)
-    work = _variant_work(job, folder) if "variant" in job else _call_work(job, folder)
+    work = variant_work(job, folder) if "variant" in job else call_work(job, folder)
     os.sched_setaffinity(0, {cores[-1]})
     for _ in range(2):  # compiled and warm before anything is counted
         work.prepare(work.sizes[0])
@@ -70,7 +52,7 @@ def main(folder: Path, tell: Callable[[dict[str, Any]], dict[str, Any]]) -> None
     found["bare_call_ns"] = _bare_call_ns()
     _allow_tracing()
     # By CPU time: other programs on these cores must not make the runs small.
-    took = _climb(work, job["seconds"], lambda size: contextlib.nullcontext(), time.process_time)
+    took = _climb(work, job["seconds"], lambda size: contextlib.nullcontext(), PATIENCE * job["seconds"])
     tell({"phase": "plain"})
     found["plain"], beside = _plain(work, sorted({min(took), max(took)}), job["seconds"] * 0.75, cores)
     tell({"phase": "plain ended"})
@@ -113,116 +95,28 @@ def _jitter_alone(job: dict[str, Any], cores: list[int]) -> list[Any]:
         return []
 
 
-def _variant_work(job: dict[str, Any], folder: Path) -> Work:
-    import kernels
-    from workbench.codemap.same_code import prove
-
-    kernel = kernels.get(job["kernel"])
-    variant = kernel.variant(job["variant"])
-    shipped: Any = variant.replay_from
-    events = np.load(folder / "events.npy", mmap_mode="r", allow_pickle=False)
-    instance = variant.build(**job["parameters"])
-    sizes = _grown(min(LEAST_EVENTS, len(events)), len(events))
-    inputs: dict[int, tuple[Any, Any]] = {}
-    for size in sizes:
-        prepared = kernel.prepare(np.ascontiguousarray(events[:size]), instance.parameters)
-        inputs[size] = prepared, kernel.output(prepared, instance.parameters)
-    seen: dict[int, int] = {}
-    for size in sizes:  # a kernel may make the same input of any number of events: then there is one size
-        seen.setdefault(kernel.count_operations(inputs[size][0]), size)
-    sizes = sorted(seen.values())
-    shares = kernel.shares(*inputs[sizes[0]], instance.parameters)
-    first = shares[0]
-    lined = callgrind_child._build(shipped, (instance.state, first[0], first[1], 0, None))
-    variant.replay_from = lined
-
-    def badge() -> dict[str, str]:
-        signature = lined.signatures[0]
-        shipped.compile(signature)
-        return {variant.full_name: prove(shipped, signature).badge}
-
-    def run(size: int) -> None:
-        variant.replay(instance, *inputs[size])
-
-    return Work(
-        sizes,
-        lambda size: kernel.count_operations(inputs[size][0]),
-        lambda size: instance.reset(),
-        run,
-        _guarded(badge),
-        lambda: lines_written(kernel, variant, instance, *inputs[sizes[0]]),
-        len(shares),
-    )
-
-
-def _call_work(job: dict[str, Any], folder: Path) -> Work:
-    """Return calls of a function with its arguments: an operation is one call."""
-    arguments = callgrind_child._call_arguments(folder)
-    live = [array for argument in arguments for array in callgrind_child._buffers(argument)]
-    saved = [array.copy() for array in live]
-    function: Any
-    if "function" in job:
-        from workbench.measure.function_name import FunctionName, find_function
-
-        function = find_function(FunctionName(**job["function"]))
-    else:
-        function = callgrind_child._load(job, folder, "plain")
-    build = callgrind_child._build(function, arguments)
-
-    def prepare(size: int) -> None:
-        for array, content in zip(live, saved, strict=True):
-            array[:] = content
-
-    def run(size: int) -> None:
-        for _ in range(size):
-            build(*arguments)
-
-    def badge() -> dict[str, str]:
-        from workbench.codemap.same_code import prove
-
-        function.compile(build.signatures[0])
-        return {function.py_func.__name__: prove(function, build.signatures[0]).badge}
-
-    return Work(_grown(1, MOST_CALLS), lambda size: size, prepare, run, _guarded(badge))
-
-
-def _guarded(badge: Callable[[], dict[str, str]]) -> Callable[[], dict[str, str]]:
-    def told() -> dict[str, str]:
-        try:
-            return badge()
-        except WorkbenchError as error:
-            return {"build": f"not compared with the code that ships: {error}"}
-
-    return told
-
-
-def _grown(least: int, most: int) -> list[int]:
-    sizes = [least]
-    while sizes[-1] * GROWTH < most:
-        sizes.append(sizes[-1] * GROWTH)
-    return [*sizes, most] if most > sizes[-1] else sizes
-
-
-def _climb(
-    work: Work, seconds: float, around: Callable[[int], Any], clock: Callable[[], float] = time.monotonic
-) -> dict[int, float]:
+def _climb(work: Work, seconds: float, around: Callable[[int], Any], wall_seconds: float) -> dict[int, float]:
     """Run once in each size, as far as the time allows (the first one always); return what each took in s.
 
-    What a run takes whatever its size, as the start of its threads, is not multiplied: the next size is foreseen from
-    the step before. `clock` is that of the time that is allowed.
+    It ends after `seconds` of CPU time, or of `wall_seconds` by the clock on the wall, whatever comes first: a subject
+    that sleeps uses no CPU. What a run takes whatever its size, as the start of its threads, is not multiplied: the
+    next size is foreseen from the step before.
     """
     took: dict[int, float] = {}
-    deadline = clock() + seconds
-    last = step = 0.0
+    clocks = (time.process_time, time.monotonic)
+    ends = (clocks[0]() + seconds, clocks[1]() + wall_seconds)
+    last, step = [0.0, 0.0], [0.0, 0.0]
     for size in work.sizes:
-        if took and 2 * last + GROWTH * step > deadline - clock():
+        foreseen = [2 * last[each] + GROWTH * step[each] > ends[each] - clocks[each]() for each in (0, 1)]
+        if took and any(foreseen):
             break
         work.prepare(size)
         with around(size):
-            began, clock_began = time.perf_counter(), clock()
+            began = [clock() for clock in clocks]
             work.run(size)
-            spent, took[size] = clock() - clock_began, time.perf_counter() - began
-        step = max(0.0, spent - last) if last else 0.0
+            spent = [clock() - start for clock, start in zip(clocks, began, strict=True)]
+        took[size] = spent[1]
+        step = [max(0.0, now - before) if before else 0.0 for now, before in zip(spent, last, strict=True)]
         last = spent
     return took
 
@@ -252,17 +146,18 @@ def _plain(work: Work, sizes: list[int], seconds: float, cores: list[int]) -> tu
 def _waits(work: Work, size: int, seconds: float) -> dict[str, int]:
     """Return how often threads were seen waiting, by system call, in runs that are long against their start.
 
-    Empty for shorter ones: threads wait for Python's own lock while they start. CPU time tells, since a run may be long
-    only because other programs had the cores.
+    Empty for shorter ones: threads wait for Python's own lock while they start. A run is long by its CPU time, or by
+    the clock where it is long enough to be no mere wait for a core.
     """
     found: collections.Counter[str] = collections.Counter()
     deadline = time.monotonic() + seconds
     while True:
         work.prepare(size)
-        began = time.process_time()
+        cpu_began, wall_began = time.process_time(), time.monotonic()
         with sampled_waits(new_threads=work.threads > 1) as seen:
             work.run(size)
-        if time.process_time() - began < LONG_RUN_S:
+        wall_s = time.monotonic() - wall_began
+        if time.process_time() - cpu_began < LONG_RUN_S and wall_s < PATIENCE * LONG_RUN_S:
             return {}
         found.update(seen)
         if time.monotonic() > deadline:
@@ -336,7 +231,7 @@ def _traced(work: Work, seconds: float) -> list[dict[str, float]]:
     with _no_collection():
         for _ in range(5):  # what a call costs that does nothing
             mark("nothing")
-        took = _climb(work, seconds, marked)
+        took = _climb(work, float("inf"), marked, seconds)
     return [
         {"size": float(size), "operations": float(work.operations(size)), "took_s": spent}
         for size, spent in took.items()
