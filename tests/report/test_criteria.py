@@ -1,11 +1,14 @@
 """Success criteria: met, not met, not resolved or without evidence, from stored records and nights."""
 
 import json
+import re
+from pathlib import Path
 
 import factory
 import pytest
 from batch_folders import KEY, a_batch, a_job, measured
 
+from workbench.batch.plan import find_plan, read_plan
 from workbench.errors import InputError
 from workbench.gate.budgets import read_budgets
 from workbench.record import Verdict
@@ -86,7 +89,7 @@ def test_a_stored_comparison_is_evidence(finder):
 
 def test_nights_are_evidence_of_jobs_verdicts_and_hours(finder):
     facts = [
-        a_criterion(fact={"name": "jobs finished", "plan": "nightly"}, above=0.6),
+        a_criterion(fact={"name": "jobs finished", "plan": "nightly"}, above=0.65),
         a_criterion(fact={"name": "nights decided", "plan": "nightly"}, above=0.9),
         a_criterion(fact={"name": "night hours", "plan": "nightly"}, below=0.001),
         a_criterion(fact={"name": "jobs finished", "plan": "weekly"}, above=0.5),
@@ -99,7 +102,7 @@ def test_nights_are_evidence_of_jobs_verdicts_and_hours(finder):
     add_night(finder.site, read_batch_view(a_batch(folder, jobs)))
     judged = judge_criteria(facts, finder)
     assert [each.state for each in judged] == [State.UNRESOLVED, State.UNRESOLVED, State.NOT_MET, State.NO_EVIDENCE]
-    assert judged[0].evidence.value == 0.9 and judged[0].evidence.low < 0.6 < judged[0].evidence.high
+    assert judged[0].evidence.value == 0.9 and judged[0].evidence.low < 0.65 < judged[0].evidence.high
     assert judged[2].evidence.value == pytest.approx(120 / 3600)
 
 
@@ -121,8 +124,28 @@ def test_stored_trials_are_evidence_of_false_alarms(finder, tmp_path):
 def test_a_share_has_the_interval_of_clopper_and_pearson():
     assert share(0, 0) == (0.0, None, None)
     value, low, high = share(0, 10)
-    assert (value, low) == (0.0, 0.0) and high == pytest.approx(1 - 0.025**0.1)
-    assert share(10, 10)[1:] == (pytest.approx(0.025**0.1), 1.0)
+    assert (value, low) == (0.0, 0.0) and high == pytest.approx(1 - 0.05**0.1), "one-sided, as its limit is"
+    assert share(10, 10)[1:] == (pytest.approx(0.05**0.1), 1.0)
+
+
+def perfect_record(criterion):
+    """Return the evidence of `criterion` when nothing ever went wrong, as much of it as the criterion looks at."""
+    fact = criterion.fact
+    if fact.name == "gate false alarms":
+        found = share(0, int(re.search(r"--trials (\d+)", criterion.command)[1]))
+    else:
+        jobs = sum(len(job.combinations()) for job in read_plan(find_plan(Path(fact.plan))).job)
+        count = fact.nights * (jobs if fact.name == "jobs finished" else 1)
+        found = share(count, count)
+    return Evidence(*found, "", "all", "nights")
+
+
+def test_a_perfect_record_meets_every_shipped_criterion_of_a_share():
+    shares = [each for each in read_criteria() if each.fact is not None and each.fact.name != "night hours"]
+    judged = judge(shares, lambda criterion, _: perfect_record(criterion), [])
+    assert len(judged) == 3 and {each.criterion.name: each.state for each in judged} == {
+        each.name: State.MET for each in shares
+    }
 
 
 @pytest.mark.parametrize(

@@ -134,15 +134,16 @@ _NIGHT_FACTS = {"jobs finished": _jobs_finished, "nights decided": _nights_decid
 
 
 def share(hits: int, count: int) -> tuple[float, float | None, float | None]:
-    """Return `hits` of `count` as a share with its two-sided interval of 95 %; without any, 0 and none.
+    """Return `hits` of `count` as a share with a bound of 95 % on either side; without any, 0 and none.
 
-    Clopper and Pearson, Biometrika 26 (1934): it never promises too much.
+    A criterion has one limit, so that only one of the two bounds can be wrong in its favour: each has all of α, where
+    a two-sided interval of 95 % would give it half. Clopper and Pearson, Biometrika 26 (1934): it never promises too
+    much.
     """
     if count == 0:
         return 0.0, None, None
-    half = policy.ALPHA / 2
-    low = 0.0 if hits == 0 else float(beta.ppf(half, hits, count - hits + 1))
-    high = 1.0 if hits >= count else float(beta.ppf(1 - half, hits + 1, count - hits))
+    low = 0.0 if hits == 0 else float(beta.ppf(policy.ALPHA, hits, count - hits + 1))
+    high = 1.0 if hits >= count else float(beta.ppf(1 - policy.ALPHA, hits + 1, count - hits))
     return hits / count, low, high
 
 
