@@ -15,6 +15,7 @@ import pytest
 from numba import njit
 
 from workbench.codemap.lines import Frame
+from workbench.commands._against import deliver_against
 from workbench.profile import formats
 from workbench.profile.counted import Line
 from workbench.profile.cpu import profile_cpu
@@ -55,6 +56,14 @@ def planted(values):
     total = 0.0
     for i in range(values.shape[0]):
         total += 1.0 / values[i]
+    return total
+
+
+@njit
+def other(values):
+    total = 1.0
+    for i in range(values.shape[0]):
+        total *= values[i]
     return total
 
 
@@ -176,6 +185,70 @@ def test_a_folder_is_given_the_formats_that_fit(sampled, counted, tmp_path):
     assert sampled.artefacts == [str(path) for path in written]
     formats.write_all(counted, tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("*.map")), "a simulated process is gone, and its addresses with it"
+
+
+def named_lines(dump):
+    """Return the functions that a dump has lines of; every code must be there whole."""
+    _, records = read_jitdump(dump)
+    named, with_lines = {}, set()
+    for kind, body in records:
+        if kind == 2:
+            with_lines.add(struct.unpack_from("=Q", body)[0])
+        else:
+            *_, address, size, _ = struct.unpack_from("=IIQQQQ", body)
+            named[address] = body[40:-size].rstrip(b"\0").decode()
+    return {name for address, name in named.items() if address in with_lines}
+
+
+def check_written(folder, *functions):
+    """Hold every file of `folder` against its format's first bytes, and those of perf against `functions`."""
+    files = sorted(folder.iterdir())
+    for file in files:
+        data = file.read_bytes()
+        assert len(data) > (40 if file.suffix == ".dump" else 0), f"{file.name} is empty, or a head alone"
+        begin = {".html": b"<!doctype html>", ".json": b"{", ".dump": struct.pack("=II", 0x4A695444, 1)}
+        assert data.startswith(begin.get(file.suffix, b"")), file.name
+    (dump,) = (file for file in files if file.name == f"jit-{os.getpid()}.dump")
+    assert named_lines(dump.read_bytes()) >= set(functions)
+    (rows,) = (file.read_text() for file in files if file.name == f"perf-{os.getpid()}.map")
+    for function in functions:
+        assert f" {function}:{Path(__file__).name}:" in rows
+
+
+@pytest.mark.parametrize("begun", ["not at all", "in vain", "well"])
+def test_a_finished_dump_is_whole_however_it_was_begun(sampled, tmp_path, monkeypatch, begun):
+    monkeypatch.setattr(jitdump, "_announced_ns", {})
+    if begun != "not at all":
+        with monkeypatch.context() as patched:
+            if begun == "in vain":
+                patched.setattr(jitdump.mmap, "mmap", forbidden)
+            formats.begin(tmp_path)
+        assert (tmp_path / f"jit-{os.getpid()}.dump").stat().st_size == 40
+    assert len(formats.write_all(sampled, tmp_path)) == 6
+    check_written(tmp_path, "planted")
+
+
+def forbidden(*arguments, **options):
+    raise PermissionError("executable maps are forbidden here")
+
+
+def test_two_profiles_of_one_process_have_one_dump_with_the_lines_of_both(tmp_path, monkeypatch):
+    monkeypatch.setattr(jitdump, "_announced_ns", {})
+    begun = []
+
+    def take(name, **options):
+        assert (tmp_path / f"jit-{os.getpid()}.dump").is_file(), "perf is told before anything is compiled"
+        function = {"toy/a": planted, "toy/b": other}[name]
+        function(np.ones(10))
+        begun.append(name)
+        found = Profile(name, "cpu", overhead={"run_s": 1.0})
+        found.add(Line(function.__name__, __file__, 3), "samples", 1)
+        return found
+
+    monkeypatch.setattr("workbench.profile.run.profile", take)
+    deliver_against("cpu", "toy/b", "toy/a", tmp_path, True)
+    assert begun == ["toy/a", "toy/b"] and len(list(tmp_path.iterdir())) == 2 * 4 + 2 + 1
+    check_written(tmp_path, "planted", "other")
 
 
 @pytest.mark.valgrind

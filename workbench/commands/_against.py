@@ -29,20 +29,22 @@ def deliver_against(kind: str, variant: str, against: str, out: Path | None, as_
 
     if variant == against:
         raise InputError(f"{variant} is compared with itself: name two variants")
+    if out is not None and kind == "cpu":
+        formats.begin(out)  # before anything is compiled, so that a perf that records this command learns of it
     before, after = (profile(name, kind=kind, **options) for name in (against, variant))
     found = differences(before, after)
     written = []
     if out is not None:
-        for each in (before, after):
-            formats.write_all(each, out)
+        formats.write_all(before, out)
+        formats.write_all(after, out, before=[before])
         page = out / (f"{variant}-against-{against}-{kind}.html".replace("/", "-"))
         write_text(page, differences_page(found))
-        written = [*before.artefacts, *after.artefacts, str(page)]
+        written = list(dict.fromkeys([*before.artefacts, *after.artefacts, str(page)]))
     if as_json:
         click.echo(json.dumps(_as_dict(found, written), indent=1))
         return
     click.echo(str(found))
-    for artefact in dict.fromkeys(written):
+    for artefact in written:
         click.echo(f"wrote {artefact}")
 
 

@@ -34,7 +34,7 @@ def command(
     """
     from workbench.errors import InputError
     from workbench.profile import formats
-    from workbench.profile.cpu_tools import OWN, profile_with, write_formats
+    from workbench.profile.cpu_tools import OWN, profile_with
 
     rate, clock = options.pop("rate"), options.pop("clock")
     if rate is not None and tool == "scalene":
@@ -52,5 +52,5 @@ def command(
         formats.begin(out)  # before anything is compiled, so that a perf that records this command learns of it
     found = profile_with(tool, variant, keep=out, seconds=seconds, **given, **workload_options(**options))
     if out is not None and tool != OWN:
-        write_formats(found, out, tool)
+        formats.write_all(found, out, tool=tool)
     deliver(found, out if tool == OWN else None, as_json)

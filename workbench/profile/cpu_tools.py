@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import InputError
-from workbench.files import write_text
 from workbench.profile.profile import Profile
 
 OWN = "sampler"
@@ -35,19 +34,3 @@ def profile_with(tool: str, subject: Any, *arguments: Any, keep: Path | None = N
     if tool != OWN:
         found.notes.insert(0, f"taken with {tool}, which watched a child process")
     return found
-
-
-def write_formats(profile: Profile, folder: Path, tool: str) -> None:
-    """Write a profile of another process into `folder`, in the formats that do not describe the code of this one.
-
-    The files' names tell the tool; they become artefacts of the profile.
-    """
-    from workbench.profile.formats import WRITERS
-
-    for writer in WRITERS:
-        if writer.in_process:
-            continue
-        module, _, name = writer.content.partition(":")
-        path = writer.path(folder, f"{profile.title.replace('/', '-')}-{profile.kind}.{tool}")
-        write_text(path, getattr(importlib.import_module(module), name)(profile))
-        profile.artefacts.append(str(path))

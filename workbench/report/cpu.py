@@ -17,7 +17,8 @@ from workbench.figures.tool_costs import tool_costs
 from workbench.gate.outcome import Outcome
 from workbench.measure.job import read_setting
 from workbench.measure.timing_lock import timing_lock
-from workbench.profile.cpu_tools import OWN, TOOLS, profile_with, write_formats
+from workbench.profile import formats
+from workbench.profile.cpu_tools import OWN, TOOLS, profile_with
 from workbench.profile.differences import TIME, differences
 from workbench.profile.profile import Profile
 from workbench.report.cell_progress import cell_progress
@@ -84,7 +85,7 @@ def _take(profiles: CpuProfiles, variant: str, tool: str, keep: Path | None, opt
         profiles.absent[variant, tool] = str(error)
         return
     if keep is not None:
-        write_formats(profile, keep, tool)
+        formats.write_all(profile, keep, tool=tool)
     profiles.found[variant, tool] = profile
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class Writer:
     content: str
     in_process: bool = False  # it describes the machine code of this process: for samples that were taken in it
     begins: str = ""  # ``module:function``, which takes the file before anything is compiled
-    ends: str = ""  # ``module:function``, which takes the file when it is written
+    ends: str = ""  # ``module:function``, which takes the finished file, and does not write to it
 
     def fits(self, profile: Counted) -> bool:
         """Return whether there is something of `profile` that this format can hold."""
@@ -66,7 +66,7 @@ WRITERS = (
         "workbench.profile.formats.jitdump:jitdump",
         in_process=True,
         begins="workbench.profile.formats.jitdump:announce",
-        ends="workbench.profile.formats.jitdump:announce",
+        ends="workbench.profile.formats.jitdump:show",
     ),
 )
 
@@ -78,14 +78,19 @@ def begin(folder: Path) -> None:
             _load(writer.begins)(writer.path(folder))
 
 
-def write_all(profile: Counted, folder: Path) -> list[Path]:
-    """Write `profile` in every format that fits it into `folder`; they become its artefacts. Returns the files."""
-    stem = f"{profile.title.replace('/', '-')}-{profile.kind}"
+def write_all(profile: Counted, folder: Path, *, tool: str = "", before: Sequence[Counted] = ()) -> list[Path]:
+    """Write `profile` in every format that fits it into `folder`; they become its artefacts. Returns the files.
+
+    `tool` names another program that took it from a process of its own: it stands in the files' names, and formats that
+    describe the machine code of this process are left out. `before` are profiles of this process that `folder` has
+    already: those formats have one file for a process, which then tells the lines of them all.
+    """
+    stem = f"{profile.title.replace('/', '-')}-{profile.kind}{'.' if tool else ''}{tool}"
     written = []
     for writer in WRITERS:
-        if not writer.fits(profile):
+        if not writer.fits(profile) or (writer.in_process and tool):
             continue
-        content = _load(writer.content)(profile)
+        content = _load(writer.content)(_together(profile, before) if writer.in_process else profile)
         path = writer.path(folder, stem)
         write_bytes(path, content.encode() if isinstance(content, str) else content)
         if writer.ends:
@@ -93,6 +98,15 @@ def write_all(profile: Counted, folder: Path) -> list[Path]:
         written.append(path)
     profile.artefacts += [str(path) for path in written]
     return written
+
+
+def _together(profile: Counted, before: Sequence[Counted]) -> Counted:
+    """Return what tells which functions any of the profiles has seen; its amounts tell nothing."""
+    seen = Counted(profile.title, profile.kind, profile.main)
+    for each in (*before, profile):
+        seen.counters.update(each.counters)
+        seen.stacks.update(each.stacks)
+    return seen
 
 
 def _load(name: str) -> Callable[..., Any]:

@@ -53,12 +53,27 @@ def announce(path: Path) -> None:
         return
     now_ns = time.monotonic_ns()
     write_bytes(path, _header(now_ns))
+    if _map(path):
+        _announced_ns[os.getpid()] = now_ns
+
+
+def show(path: Path) -> None:
+    """Map the finished dump executable for a moment where `announce` did not: what it holds is left as it is.
+
+    A perf that records then knows the file, if only for samples that come later.
+    """
+    if os.getpid() not in _announced_ns and _map(path):
+        _announced_ns[os.getpid()] = time.monotonic_ns()
+
+
+def _map(path: Path) -> bool:
+    """Return whether `path` could be mapped executable."""
     with path.open("rb") as stream:
         try:
             mmap.mmap(stream.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_EXEC).close()
         except OSError:
-            return
-    _announced_ns[os.getpid()] = now_ns
+            return False
+    return True
 
 
 def _header(time_ns: int) -> bytes:
