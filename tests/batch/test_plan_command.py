@@ -240,3 +240,69 @@ def test_a_job_whose_folder_tells_nothing_of_its_failure_is_told_all_the_same(en
     monkeypatch.setattr(Pretends, "run", holds)
     done = batch()
     assert done.return_value == 1 and done.output.count("it was not begun: another runs it") >= 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "names"),
+    [
+        ('{ kernel = "../x.py:x" }', "parameter kernel: ../x.py:x"),
+        ('{ kernel = "link.py:x/fast" }', "parameter kernel: link.py:x/fast"),
+        ('{ kernels = ["order_book", "/absent/x.py:x"] }', "parameter kernels: /absent/x.py:x"),
+        ('{ function = "~/x.py:f" }', "parameter function: ~/x.py:f"),
+        ('{ function = "../x.so:f" }', "parameter function: ../x.so:f"),
+        ('{ module = "../package" }', "parameter module: ../package"),
+        ('{ modules = ["..", "plain"] }', "parameter modules: .."),
+    ],
+)
+def test_a_plan_imports_no_code_outside_its_folder_unless_allowed(engine, tmp_path, monkeypatch, parameters, names):
+    plans = tmp_path / "plans"
+    plans.mkdir()
+    monkeypatch.chdir(plans)
+    write_notebook(plans / "n.ipynb", "1")
+    (tmp_path / "x.py").write_text("")
+    (plans / "link.py").symlink_to(tmp_path / "x.py")
+    (plans / "plan.toml").write_text(f'[[job]]\nnotebook = "n.ipynb"\nparameters = {parameters}\n')
+    refused = batch()
+    assert isinstance(refused, InputError) and f"[[job]] number 1, {names} lies outside" in str(refused)
+    assert not engine.asked
+    assert batch("--outside").exception is None and len(engine.asked) == 1
+
+
+def test_a_plan_may_name_code_of_its_own_and_what_only_looks_like_a_path(engine):
+    Path("own.py").write_text("")
+    own = 'kernel = "own.py:k", module = "numpy", workload = "/data/x.csv", settings = ["a=/b"]'
+    Path("plan.toml").write_text(f'[[job]]\nnotebook = "n.ipynb"\nparameters = {{ {own} }}\n')
+    assert batch().exception is None and len(engine.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("n.ipynb", "./n.ipynb"), ("judges.ipynb", "judges.ipynb'\nparameters.baseline = 'night")],
+)
+def test_a_job_that_stands_twice_in_other_words_is_refused(engine, first, second):
+    tables = f"[[job]]\nnotebook = '{first}'\n[[job]]\nnotebook = '{second}'\n"
+    Path("plan.toml").write_text(f"baseline = 'night'\n{tables}")
+    refused = batch()
+    assert isinstance(refused, InputError) and "[[job]] number 2 makes the same job as number 1" in str(refused)
+    assert not engine.asked
+
+
+def test_two_plans_of_one_name_do_not_share_a_batch(engine, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_notebook(other / "mine.ipynb", "1")
+    (other / "plan.toml").write_text('[[job]]\nnotebook = "mine.ipynb"\n')
+    assert batch().exception is None
+    kept = Path("reports/out/b/batch.json").read_bytes()
+    for more in ((), ("--dry-run",)):
+        words = ["other/plan.toml", "--batch", "b", *more]
+        refused = CliRunner().invoke(command, words, standalone_mode=False).exception
+        assert isinstance(refused, InputError) and "give another --batch NAME or --out" in str(refused)
+    assert Path("reports/out/b/batch.json").read_bytes() == kept
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    words = [str(link / "plan.toml"), "--batch", "b"]
+    assert CliRunner().invoke(command, words, standalone_mode=False).exception is None, "the same plan by another path"
+    Path("plan.toml").rename("plan.moved")
+    moved = CliRunner().invoke(command, ["other/plan.toml", "--batch", "b"], standalone_mode=False)
+    assert moved.exception is None, "a plan that was moved with its notebooks goes on with its batch"

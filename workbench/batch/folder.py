@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.batch.job import LOCK, Job, job_key
+from workbench.batch.own_code import named_files
 from workbench.batch.parameters import declared_parameters, read_notebook
 from workbench.batch.plan import Entry, Plan, Values, find_notebook
 from workbench.errors import InputError, WorkbenchError
@@ -64,22 +65,32 @@ def jobs_of(
 ) -> list[Job]:
     """Return the plan's jobs, with everything that a process of its own needs.
 
-    Raises InputError for a notebook that lies neither below the plan's folder nor below the current one, unless
-    `outside` allows it: a plan that came from elsewhere must not run whatever lies on this machine.
+    Raises InputError for a notebook, and for code that a parameter names by its path, that lies neither below the
+    plan's folder nor below the current one, unless `outside` allows it: a plan that came from elsewhere must not run
+    whatever lies on this machine. Raises it too for a job that stands twice, however it is written.
     """
     with_baseline: dict[Path, bool] = {}
-    jobs = []
+    jobs: list[Job] = []
+    tables: dict[str, int] = {}  # by the name of the job that each made
     for number, entry in enumerate(plan.job, 1):
         notebook = find_notebook(entry.notebook, plan_path.parent).absolute()
         if not outside:
-            _check_inside(notebook, entry.notebook, plan_path, number)
+            roots = [plan_path.parent, Path.cwd()] if entry.notebook.endswith(".ipynb") else [shipped("notebooks")]
+            _check_inside(notebook, f"notebook: {entry.notebook[:200]}", plan_path, number, roots)
         for values in entry.combinations():
             if plan.baseline and "baseline" not in values:
                 if notebook not in with_baseline:
                     with_baseline[notebook] = _declares(notebook, "baseline")
                 if with_baseline[notebook]:
                     values = {**values, "baseline": plan.baseline}
-            jobs.append(_job(plan, entry, values, notebook, batch, machine, store, rules))
+            for name, text, path in () if outside else named_files(values):
+                roots = [plan_path.parent, Path.cwd()]
+                _check_inside(path.absolute(), f"parameter {name[:60]}: {text[:200]}", plan_path, number, roots)
+            job = _job(plan, entry, values, notebook, batch, machine, store, rules)
+            if (other := tables.setdefault(job.name, number)) != number or len(tables) == len(jobs):
+                told = f"[[job]] number {number} makes the same job as number {other}: {str(values)[:200]}"
+                raise InputError(f"{plan_path}: {told}: take one out")
+            jobs.append(job)
     return jobs
 
 
@@ -110,16 +121,15 @@ def _job(
     )
 
 
-def _check_inside(notebook: Path, name: str, plan: Path, number: int) -> None:
-    """Raise InputError where `notebook`, links followed, is none of the plan's own."""
-    roots = [plan.parent, Path.cwd()] if name.endswith(".ipynb") else [shipped("notebooks")]
+def _check_inside(path: Path, what: str, plan: Path, number: int, roots: Sequence[Path]) -> None:
+    """Raise InputError where `path`, links followed, lies below none of `roots`; `what` names it."""
     try:
-        found = notebook.resolve()
-    except (OSError, RuntimeError):  # a name too long, a loop of links: the job tells it
-        found = notebook
+        found = path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a name too long, a loop of links: the job tells it
+        found = path
     if not any(found.is_relative_to(root.resolve()) for root in roots):
         raise InputError(
-            f"{plan}: [[job]] number {number}, notebook: {name[:200]} lies outside the plan's folder and the current "
+            f"{plan}: [[job]] number {number}, {what} lies outside the plan's folder and the current "
             "one: start the batch from a folder above it, or allow it with --outside"
         )
 
@@ -146,6 +156,25 @@ def read_batch(folder: Path) -> Batch | None:
         return Batch.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise WorkbenchError(f"{path} is damaged ({error.errors()[0]['msg']}): choose another --batch") from None
+
+
+def check_plan(earlier: Batch | None, plan: Path) -> None:
+    """Raise InputError where the batch is another plan's: two plans of one name must not replace each other's jobs.
+
+    A plan that is no longer where it was is taken for one that was moved; a shipped one is the same wherever it lies.
+    """
+    if earlier is None or not earlier.plan:
+        return
+    was = Path(earlier.plan)
+    if was.is_file() and was.resolve() != plan.resolve() and not (was.name == plan.name and _kept(was) and _kept(plan)):
+        raise InputError(
+            f"the batch {earlier.name} is that of the plan {was}, not of {plan}: give another --batch NAME or --out"
+        )
+
+
+def _kept(plan: Path) -> bool:
+    """Return whether the plan is a shipped one, of this installation or of another."""
+    return plan.parent == shipped("reports") or plan.parts[-3:-1] == ("_shipped", "reports")
 
 
 def merged_jobs(earlier: Batch | None, hardware_key: str, planned: Sequence[Job], chosen: Sequence[Job]) -> list[str]:

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.exc import ArgumentError
 
+from workbench.batch.own_code import own_code_hash
 from workbench.errors import InputError, WorkbenchError
 from workbench.files import write_text
 from workbench.gate.rules import Rules
@@ -102,7 +103,10 @@ class State(BaseModel):
 
 
 def job_key(notebook: Path, parameters: dict[str, Any], machine: Machine, rules: Rules | None = None) -> str:
-    """Hash what decides a job's results: notebook, parameters, rules, environment, hardware key and code."""
+    """Hash what decides a job's results: notebook, parameters, rules, environment, hardware key and code.
+
+    The code is that of the workbench and its kernels, and the person's own where a parameter names it.
+    """
     try:
         content = notebook.read_bytes()
     except (OSError, ValueError):  # the job tells that it is missing
@@ -116,6 +120,7 @@ def job_key(notebook: Path, parameters: dict[str, Any], machine: Machine, rules:
         machine.target_features_hash,
         machine.hardware_key,
         code_hash(),
+        own_code_hash(parameters),
         os.environ.get("WORKBENCH_DATA", ""),
         (rules or Rules()).model_dump(mode="json"),
     ]

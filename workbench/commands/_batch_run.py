@@ -28,7 +28,7 @@ def run(asked: Asked, folder: Path, store: str | None, as_json: bool, shared_ass
     With `shared_assets` the reports share one copy of plotly.js.
     """
     from workbench.batch.engines import open_engine
-    from workbench.batch.folder import locked, read_batch, sweep
+    from workbench.batch.folder import check_plan, locked, read_batch, sweep
     from workbench.batch.summary import summarize, write_summary
 
     engine = open_engine(asked.engine)
@@ -37,6 +37,7 @@ def run(asked: Asked, folder: Path, store: str | None, as_json: bool, shared_ass
         opened, address = _open(store)
         jobs = [job.model_copy(update={"store": address}) for job in asked.chosen]
         earlier = read_batch(folder)
+        check_plan(earlier, asked.file)
         estimated = _estimated(asked, folder)
         batch = asked.described(earlier, sum(estimated.values()) if len(estimated) == len(jobs) else None)
         keeper = Keeper(batch, folder, opened, _batch_progress.choose(len(jobs)))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     help="Of a scheduler, where an engine has one. [$WORKBENCH_SCHEDULER]",
 )
 @click.option("--at-once", type=click.IntRange(1, 256), help="Jobs that time nothing, at the same time on one host.")
-@click.option("--outside", is_flag=True, help="Let the plan name a scheduler, and notebooks anywhere on this machine.")
+@click.option("--outside", is_flag=True, help="Let the plan name a scheduler, and notebooks and code anywhere.")
 @click.option("--shared-assets", is_flag=True, help="One copy of plotly.js for all reports: 4.8 MB less for each.")
 @click.option("--store", help="Where results are kept: an SQLite file or a database URL. [data folder]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, instead of the index's path.")
@@ -79,8 +79,10 @@ def command(
     asked = _prepare(read, file.absolute(), name, fingerprint(Path.cwd()), choice, _words(tags), _words(skip), outside)
     folder = (out / asked.name).absolute()
     if dry_run:
+        from workbench.batch.folder import check_plan, read_batch
         from workbench.commands._batch_dry_run import dry_run as tell
 
+        check_plan(read_batch(folder), asked.file)
         return tell(asked, folder, as_json)
     from workbench.commands._batch_run import run
 
