@@ -7,9 +7,10 @@ from typing import Any
 
 from workbench.codemap.build import is_compiled_function
 from workbench.errors import InputError
+from workbench.own import PACKAGE as OWN
 from workbench.profile import callgrind
 from workbench.profile.profile import Profile
-from workbench.profile.target import _events, _variant
+from workbench.profile.target import _events, _variant, own_call
 
 USERS = "__main__"
 
@@ -29,6 +30,13 @@ def profile_cache(
         return callgrind.profile_call(subject, *arguments, keep=keep)
     variant = _variant(subject, arguments)
     package = variant.kernel.package
+    if package == OWN:
+        function, own_arguments = own_call(variant, workload, parameters)
+        if not is_compiled_function(function):
+            raise InputError(f"{variant.full_name} is not compiled by Numba: callgrind would see the interpreter only")
+        profile = callgrind.profile_call(function, *own_arguments, keep=keep)
+        profile.title = variant.full_name
+        return profile
     if package.split(".")[0] == USERS:
         raise InputError(f"{variant.full_name} lives in this session only: put it into a package to simulate it")
     modules = () if package.startswith("kernels.") else (package,)

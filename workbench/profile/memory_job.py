@@ -14,7 +14,8 @@ from workbench import record
 from workbench.codemap.build import is_compiled_function
 from workbench.errors import InputError
 from workbench.measure.function_name import FunctionName, name_function
-from workbench.profile.target import _events, _parameters, _variant
+from workbench.own import PACKAGE as OWN
+from workbench.profile.target import _events, _parameters, _variant, own_call
 
 JOB, EVENTS, CALL, RESULT, PHASES = "job.json", "events.npy", "call.pickle", "result.json", "phases.jsonl"
 LOG, TRACE, SCRATCH_TRACE = "log.txt", "memray.bin", "warm-up.bin"
@@ -72,9 +73,11 @@ def asked_of(
 ) -> Asked:
     """Return the job for a variant, for ``file.py:function``, or for a function with its arguments.
 
+    A variant of a user's functions (``file.py:kernel/variant``) is its function with the arguments declared for it.
+
     Raises InputError with one sentence for what there is not, or what cannot be taken to another process.
     """
-    if isinstance(subject, str) and ".py:" in subject:
+    if isinstance(subject, str) and ".py:" in subject and "/" not in subject.rpartition(".py:")[2]:
         _refuse_workload(workload, parameters)
         if arguments:
             raise InputError(f"{subject} takes its arguments from a function beside it: name that as setup")
@@ -86,6 +89,11 @@ def asked_of(
         return _function_job(subject, arguments, seconds)
     variant = _variant(subject, arguments)
     package = variant.kernel.package
+    if package == OWN:
+        function, own_arguments = own_call(variant, workload, parameters)
+        asked = _function_job(function, own_arguments, seconds)
+        asked.job = asked.job.model_copy(update={"title": variant.full_name})
+        return asked
     if package.split(".")[0] == SESSION:
         raise InputError(f"{variant.full_name} lives in this session only: put it into a package to profile its memory")
     events = _events(workload)

@@ -6,6 +6,7 @@ traces; then the system calls of runs under strace, each with the line of compil
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from workbench.codemap.build import is_compiled_function
 from workbench.errors import InputError
 from workbench.files import cache_folder, write_bytes, write_text
+from workbench.own import PACKAGE as OWN
 from workbench.profile import strace
 from workbench.profile.attribute import read_sources
 from workbench.profile.callgrind_job import call_job
@@ -24,7 +26,7 @@ from workbench.profile.measured import MeasuredProfile
 from workbench.profile.portable import Module, pack
 from workbench.profile.system_calls import INTERPRETER, Called, calls_of, run_figures, wait_shares
 from workbench.profile.system_running import Found, watch
-from workbench.profile.target import _events, _variant
+from workbench.profile.target import _events, _variant, own_call
 
 RUN = "the run, not traced"
 WAITS_SEEN = "waiting, looked at once a millisecond"
@@ -60,8 +62,12 @@ def profile_system(
         if workload is not None or parameters:
             raise InputError("a compiled function takes its own arguments, no workload and no parameters")
         title, fields, files, module = _call(subject, arguments)
+    elif (variant := _variant(subject, arguments)).kernel.package == OWN:
+        function, own_arguments = own_call(variant, workload, parameters)
+        _, fields, files, module = _call(function, own_arguments)
+        title = variant.full_name
     else:
-        title, fields, files = variant_fields(subject, arguments, workload, parameters)
+        title, fields, files = variant_fields(variant, (), workload, parameters)
     fields["jitter_seconds"] = jitter_seconds
     found = watch(title, fields, files, seconds=seconds, trace_seconds=trace_seconds, trace=trace)
     profile = built(title, found, module, str(fields.get("module", "")))
@@ -78,6 +84,8 @@ def variant_fields(
     """Return the title, the fields and the files of a job that runs a variant. Raises InputError."""
     variant = _variant(subject, arguments)
     kernel = variant.kernel
+    if kernel.package == OWN:
+        raise InputError(f"{variant.full_name} is a function with arguments of its own: threads cannot share them")
     if variant.peer or not is_compiled_function(variant.replay_from):
         raise InputError(f"{variant.full_name} is not compiled by Numba: strace it as a program of its own")
     if kernel.package.split(".")[0] == USERS:
@@ -106,7 +114,10 @@ def _call(function: Any, arguments: tuple[Any, ...]) -> tuple[str, dict[str, Any
     if not hasattr(function, "py_func"):
         raise InputError(f"a function compiled with numba.njit can be watched, not a {type(function).__name__}")
     title = function.py_func.__name__
-    if function.py_func.__module__ == USERS:
+    named = None
+    with contextlib.suppress(InputError):  # of a session, or its name is another's by now: its text crosses
+        named = name_function(function)
+    if named is None:
         job = call_job(function, *arguments)
         path = cache_folder() / "system" / f"target_{hashlib.sha256(job.module.text.encode()).hexdigest()[:24]}.py"
         write_bytes(path, job.module.text.encode())
@@ -114,7 +125,7 @@ def _call(function: Any, arguments: tuple[Any, ...]) -> tuple[str, dict[str, Any
     arrays: dict[str, np.ndarray] = {}
     told = [pack(argument, arrays) for argument in arguments]
     files = {"arguments.json": told, "arguments.npz": arrays}
-    return title, {"function": name_function(function).model_dump()}, files, Module()
+    return title, {"function": named.model_dump()}, files, Module()
 
 
 def built(title: str, found: Found, module: Module, written: str = "") -> MeasuredProfile:

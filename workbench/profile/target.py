@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -93,8 +93,11 @@ def _variant(subject: Any, arguments: Sequence[Any]) -> Variant:
         raise InputError(str(error.args[0])) from None
 
 
-def _target_of_own(variant: Variant, workload: Any, parameters: dict[str, int]) -> Target:
-    """Return a user's function with the arguments that were declared for it: the function itself, no loop around it."""
+def own_call(variant: Variant, workload: Any, parameters: Mapping[str, int]) -> tuple[Any, tuple[Any, ...]]:
+    """Return a user's function that was declared as `variant`, and the arguments that were declared for it.
+
+    The function itself, no loop around it: every kind of profile calls it as it calls any function. Raises InputError.
+    """
     from workbench.own.kernel import arguments_for
     from workbench.own.registry import find
 
@@ -103,13 +106,16 @@ def _target_of_own(variant: Variant, workload: Any, parameters: dict[str, int]) 
     if workload is not None:
         raise InputError(f"{own.name} is made of functions that bring their own arguments: leave the workload away")
     try:
-        checked = variant.kernel.check_parameters(parameters)
+        checked = variant.kernel.check_parameters(dict(parameters))
     except ValueError as error:
         raise InputError(str(error)) from None
-    function = own.variants[variant.name].function
+    return own.variants[variant.name].function, arguments_for(own, checked)
+
+
+def _target_of_own(variant: Variant, workload: Any, parameters: dict[str, int]) -> Target:
+    function, arguments = own_call(variant, workload, parameters)
     if not is_compiled_function(function) and not isinstance(function, wrapped.UFUNCS):
         raise InputError(f"{variant.full_name} is not compiled by Numba: py-spy and scalene can profile it")
-    arguments = arguments_for(own, checked)
     return Target(variant.full_name, function, lambda build: build(*arguments))
 
 

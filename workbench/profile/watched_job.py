@@ -9,15 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from kernels.catalog import Variant
 from workbench.codemap.build import is_compiled_function
 from workbench.errors import InputError
 from workbench.own import PACKAGE as OWN
-from workbench.own.kernel import arguments_for
-from workbench.own.registry import find
 from workbench.profile.callgrind_job import Job, call_job
 from workbench.profile.portable import Module, pack
-from workbench.profile.target import _events, _parameters, _variant
+from workbench.profile.target import _events, _parameters, _variant, own_call
 
 USERS = "__main__"
 
@@ -35,7 +32,8 @@ def job_of(subject: Any, *arguments: Any, workload: Any = None, **parameters: in
     variant = _variant(subject, arguments)
     package = variant.kernel.package
     if package == OWN:
-        return _own_job(variant, workload, parameters)
+        function, own_arguments = own_call(variant, workload, parameters)
+        return replace(job_of(function, *own_arguments), title=variant.full_name)
     if package.split(".")[0] == USERS:
         raise InputError(f"{variant.full_name} lives in this session only: put it into a package to watch it")
     reason = variant.missing()
@@ -49,20 +47,6 @@ def job_of(subject: Any, *arguments: Any, workload: Any = None, **parameters: in
         "modules": [] if package.startswith("kernels.") else [package],
     }
     return Job(variant.full_name, Module(), fields, {"events.npy": events})
-
-
-def _own_job(variant: Variant, workload: Any, parameters: dict[str, int]) -> Job:
-    """Return the job of a user's function that was declared as a variant, with its own arguments."""
-    own = find(variant.kernel.name)
-    assert own is not None
-    if workload is not None:
-        raise InputError(f"{own.name} is made of functions that bring their own arguments: leave the workload away")
-    try:
-        checked = variant.kernel.check_parameters(parameters)
-    except ValueError as error:
-        raise InputError(str(error)) from None
-    function = own.variants[variant.name].function
-    return replace(job_of(function, *arguments_for(own, checked)), title=variant.full_name)
 
 
 def _python_job(function: FunctionType, arguments: tuple[Any, ...]) -> Job:
