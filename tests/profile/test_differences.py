@@ -3,8 +3,9 @@
 import pytest
 from test_profile import ALLOWED, Reader
 
+from workbench.errors import InputError
 from workbench.profile.counted import Line, LineNote
-from workbench.profile.differences import TIME, differences
+from workbench.profile.differences import SHARE, TIME, differences
 from workbench.profile.differences_html import amount, differences_html, differences_page
 from workbench.profile.profile import Profile
 
@@ -97,14 +98,27 @@ def test_time_is_that_of_a_run_where_both_know_it(both):
     assert found.totals[TIME] == pytest.approx((2e6, 1e6))
     pair = next(pair for pair in found.pairs if "find" in pair.label)
     assert pair.amounts(TIME) == pytest.approx((6e5, 7.5e5))
-    del b.overhead["run_s"]
-    told = differences(a, b)
-    assert told.main == "samples" and "not known" in told.notes[0]
+
+
+@pytest.mark.parametrize("counter", ["samples", "time_ms"])
+def test_without_the_time_of_a_run_shares_are_compared_however_long_each_was_sampled(counter):
+    a = made("book/a", "/src/a.py", BEFORE, {"find": 30, "total =": 70}, counter)
+    b = made("book/b", "/src/b.py", AFTER, {"find": 300, "total =": 700}, counter, run_s=1e-3)
+    found = differences(a, b)
+    assert found.main == SHARE and found.top() == [] and "shares" in found.notes[0]
+    assert found.totals[SHARE] == pytest.approx((100, 100))
+    assert "share 100 % → 100 % (× 1)" in str(found)
+
+
+def test_time_by_another_tool_is_that_of_a_run_too():
+    a = made("book/a", "/src/a.py", BEFORE, {"find": 30.0}, "time_ms", run_s=2e-3)
+    b = made("book/b", "/src/b.py", AFTER, {"find": 900.0}, "time_ms", run_s=1e-3)
+    assert differences(a, b).totals[TIME] == pytest.approx((2e6, 1e6))
 
 
 def test_two_kinds_do_not_compare_and_say_so(both):
-    a, _ = both
-    assert "do not compare" in differences(a, made("x", "/src/b.py", AFTER, {"find": 1}, "samples")).notes[0]
+    with pytest.raises(InputError, match=r"book/a counts instructions and x samples: they do not compare"):
+        differences(both[0], made("x", "/src/b.py", AFTER, {"find": 1}, "samples"))
 
 
 def test_the_same_variant_has_no_difference(both):
@@ -113,11 +127,11 @@ def test_the_same_variant_has_no_difference(both):
 
 
 def test_code_without_lines_is_matched_by_its_function():
-    a, b = Profile("a", "cpu"), Profile("b", "cpu")
-    a.add(Line("NRT_decref", "", 0), "samples", 4)
-    b.add(Line("NRT_decref", "", 0), "samples", 1)
+    a, b = Profile("a", "cache", "calls"), Profile("b", "cache", "calls")
+    a.add(Line("NRT_decref", "", 0), "calls", 4)
+    b.add(Line("NRT_decref", "", 0), "calls", 1)
     (pair,) = differences(a, b).pairs
-    assert pair.change("samples") == -3
+    assert pair.change("calls") == -3
 
 
 def test_html_keeps_to_what_an_untrusted_notebook_leaves(both):
@@ -149,6 +163,7 @@ def test_text_has_the_largest_changes(both):
         (0, "time_ns", ""),
         (3.14159, "time_ns", "3.14 ns"),
         (2.5e6, "time_ns", "2.5 ms"),
+        (12.345, "share_percent", "12.3 %"),
         (1234567, "instructions", "1,234,567"),
     ],
 )

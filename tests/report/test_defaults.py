@@ -115,6 +115,13 @@ def test_one_profile_is_not_compared_with_itself():
     assert "Only one variant was looked at" in said(cache.change_figure(study))
 
 
+def test_profiles_by_different_counters_are_not_drawn_line_against_line():
+    found = {("a", "sampler"): a_profile("cpu", "samples"), ("b", "scalene"): a_profile("cpu", "time_ms")}
+    assert "counts samples and k/only time_ms" in said(cpu.change_lines(CpuProfiles("k", found)))
+    found["b", "sampler"] = a_profile("cpu", "samples")
+    assert "no line changed" in said(cpu.change_lines(CpuProfiles("k", found)))
+
+
 def test_a_variant_of_ours_that_is_not_compiled_is_not_called_a_peer():
     with pytest.raises(InputError, match="order_codec/baseline is not compiled by Numba: callgrind"):
         variant_job(kernels.get("order_codec"), "baseline", EVENTS)

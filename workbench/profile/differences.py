@@ -15,11 +15,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
+from workbench.errors import InputError
 from workbench.profile.counted import Counted, Line, LineNote
 from workbench.profile.differences_html import differences_html, differences_text
 
 TIME = "time_ns"
-"""The counter that is added where a profile knows what one run takes: a line's share of that run."""
+"""The counter that is added where both profiles know what one run takes: a line's share of that run."""
+
+SHARE = "share_percent"
+"""The counter that is added where they do not: how much was sampled is the profiler's choice, shares are not."""
+
+SAMPLED = ("samples", "time_ms")  # counters whose sum tells how long a tool looked, and not what a run takes
 
 
 @dataclass(frozen=True)
@@ -89,32 +95,37 @@ class Differences:
 def differences(a: Counted, b: Counted, main: str = "") -> Differences:
     """Return `b` against `a`, line by line, ranked by the counter `main`; by what ranks the profiles when empty.
 
-    Both must count the same: two of time, two of a simulation, or merged ones.
+    Both must count the same: two of time by one kind of tool, two of a simulation, or merged ones.
     Time is compared in nanoseconds of one run where both profiles know what a run takes (``run_s`` in their overhead),
-    else in the share of the samples. Amounts of a line that was inlined into several functions are added up.
+    else in the share of what was sampled. Amounts of a line that was inlined into several functions are added up.
+    Raises InputError where the profiles are ranked by different counters and no `main` is given.
     """
-    timed = all(each.main == "samples" and each.overhead.get("run_s") and each.total for each in (a, b))
-    rows_a, rows_b = ({key: _side(each, key, timed) for key in each.counters} for each in (a, b))
+    if not main and a.main != b.main:
+        raise InputError(f"{a.title} counts {a.main} and {b.title} {b.main}: they do not compare, profile both alike")
+    sampled = a.main in SAMPLED and b.main == a.main
+    timed = sampled and all(each.overhead.get("run_s") and each.total for each in (a, b))
+    added = TIME if timed else SHARE if sampled else ""
+    rows_a, rows_b = ({key: _side(each, key, added) for key in each.counters} for each in (a, b))
     pairs = []
     for name in dict.fromkeys(line.function for line in [*a.counters, *b.counters]):
         pairs += _paired(name, a, b, _of(rows_a, name), _of(rows_b, name))
-    main = main or (TIME if timed else a.main)
+    main = main or added or a.main
     shared = {name for side in rows_a.values() for name in side.counters} & {
         name for side in rows_b.values() for name in side.counters
     }
     names = [main, *sorted(shared - {main})]
     pairs.sort(key=lambda pair: -max(pair.amounts(main)))
     totals = {name: (_sum(rows_a, name), _sum(rows_b, name)) for name in names}
-    notes = [] if a.main == b.main else [f"{a.title} counts {a.main} and {b.title} {b.main}: they do not compare"]
-    if a.main == "samples" and not timed:
-        notes.append("what a run takes is not known of both: samples are compared, not times")
+    notes = []
+    if main == SHARE:
+        notes.append("what a run takes is not known of both: shares of the time are compared, not times")
     return Differences(a.title, b.title, main, names, pairs, totals, notes)
 
 
-def _side(profile: Counted, line: Line, timed: bool) -> Side:
+def _side(profile: Counted, line: Line, added: str) -> Side:
     counters = dict(profile.counters[line])
-    if timed:
-        counters[TIME] = profile.share(line) * profile.overhead["run_s"] * 1e9
+    if added:
+        counters[added] = profile.share(line) * (profile.overhead["run_s"] * 1e9 if added == TIME else 100.0)
     return Side(line, profile.source(line), counters, profile.notes_by_line.get(line, LineNote()).width)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workbench.profile.differences import Differences, Pair, Side
 
-SHOWN = ("time_ns", "samples", "instructions", "d1_misses", "ll_misses", "d1_bytes_unused", "branch_misses", "atomics")
+SHOWN = ("time_ns", "instructions", "d1_misses", "ll_misses", "d1_bytes_unused", "branch_misses", "atomics")
 """The counters that are shown, at most three of those that there are: two sources must fit beside each other."""
 MOST_COLUMNS = 3
 MOST_ROWS = 60
@@ -30,6 +30,7 @@ _PRE = f"margin:0;white-space:pre-wrap;{_MONO};color:{_TEXT};background:none;bor
 _WIDTH_HEAD = f'<th scope="col" style="{_HEAD}">width</th>'
 _LABELS = {
     "time_ns": "time",
+    "share_percent": "share",
     "d1_misses": "L1 misses",
     "ll_misses": "LL misses",
     "d1_bytes_unused": "L1 bytes unused",
@@ -97,9 +98,11 @@ def label(name: str) -> str:
 
 
 def amount(value: float, name: str) -> str:
-    """Return an amount with its unit: times in the unit that fits, counts whole; nothing for zero."""
+    """Return an amount with its unit: times in the unit that fits, shares in %, counts whole; nothing for zero."""
     if not value:
         return ""
+    if name.endswith("_percent"):
+        return f"{value:.3g} %"
     if not name.endswith("_ns"):
         return f"{value:,.0f}"
     for scale, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
@@ -110,7 +113,7 @@ def amount(value: float, name: str) -> str:
 
 def _columns(found: Differences) -> list[str]:
     there = [name for name in SHOWN if name in found.counters]
-    others = [name for name in there if name not in (found.main, "samples")]
+    others = [name for name in there if name != found.main]
     return [found.main, *others][:MOST_COLUMNS]
 
 

@@ -19,7 +19,7 @@ from workbench.measure.job import read_setting
 from workbench.measure.timing_lock import timing_lock
 from workbench.profile import formats
 from workbench.profile.cpu_tools import OWN, TOOLS, profile_with
-from workbench.profile.differences import TIME, differences
+from workbench.profile.differences import SHARE, TIME, differences
 from workbench.profile.profile import Profile
 from workbench.report.cell_progress import cell_progress
 from workbench.report.cpu_words import CpuProfiles, costs_of, cpu_outcome
@@ -28,6 +28,7 @@ from workbench.report.notebook import Words, job_folder
 from workbench.report.profiling import conclude_profiles
 from workbench.report.story_profiles import PROFILES
 
+UNITS = {TIME: "ns", SHARE: "%"}
 NOTHING = "no variant was profiled: the finding says why"
 ALONE = "one profile only: name two variants, or two tools, to see what changed"
 
@@ -127,8 +128,11 @@ def change_lines(profiles: CpuProfiles) -> go.Figure:
     if two is None:
         return _empty(f"{profiles.kernel}: line by line", ALONE if profiles.found else NOTHING)
     before, after, _ = two
-    told = differences(before, after)
-    return line_differences(told.rows(), before.title, after.title, "ns" if told.main == TIME else told.main)
+    try:
+        told = differences(before, after)
+    except InputError as error:
+        return _empty(f"{profiles.kernel}: line by line", str(error))
+    return line_differences(told.rows(), before.title, after.title, UNITS.get(told.main, told.main))
 
 
 def _two(profiles: CpuProfiles) -> tuple[Profile, Profile, str] | None:
