@@ -6,7 +6,7 @@ from pathlib import Path
 
 import factory
 import pytest
-from batch_folders import KEY, a_batch, a_job, measured
+from batch_folders import KEY, SERIES, a_batch, a_job, a_night, measured
 
 from workbench.batch.plan import find_plan, read_plan
 from workbench.errors import InputError
@@ -15,7 +15,8 @@ from workbench.record import Verdict
 from workbench.report.criteria import Criterion, Evidence, State, judge, judge_criteria, read_criteria
 from workbench.report.criteria_page import criteria_html, criteria_markdown, write_criteria
 from workbench.report.evidence import Finder, share
-from workbench.report.site import add_night
+from workbench.report.nights import Part
+from workbench.report.site import add_night, write_all
 from workbench.report.view import read_batch_view
 from workbench.store import open_store
 
@@ -103,7 +104,25 @@ def test_nights_are_evidence_of_jobs_verdicts_and_hours(finder):
     judged = judge_criteria(facts, finder)
     assert [each.state for each in judged] == [State.UNRESOLVED, State.UNRESOLVED, State.NOT_MET, State.NO_EVIDENCE]
     assert judged[0].evidence.value == 0.9 and judged[0].evidence.low < 0.65 < judged[0].evidence.high
-    assert judged[2].evidence.value == pytest.approx(120 / 3600)
+    assert judged[2].evidence.value == pytest.approx(12 / 3600), "all ran at the same time"
+
+
+def test_nights_count_on_this_kind_of_machine_and_are_decided_by_a_verdict(finder):
+    badges = ["UNCHANGED"] * 30 + ["MEASURED", "BASELINE", "DONE", "UNCHANGED"]
+    here = {"hardware_keys": [KEY], "ended": "2024-01-01T02:00:00+00:00", "values": {}}
+    nights = [a_night(place, **{**here, "badge": badge}) for place, badge in enumerate(badges)]
+    nights[-1] = nights[-1].model_copy(update={"finished": 7})
+    nights.append(a_night(40, **{**here, "hardware_keys": ["another"], "duration_s": 9e9}))
+    nights.append(a_night(41, **{**here, "ended": "", "duration_s": 9e9}))
+    (finder.site / "nights").mkdir(parents=True)
+    write_all(finder.site, {"2024-01": Part(series=SERIES, nights=nights)})
+    facts = [
+        a_criterion(fact={"name": "nights decided", "nights": 100}, above=0.5),
+        a_criterion(fact={"name": "night hours", "nights": 100}, below=2.0),
+    ]
+    decided, hours = judge_criteria(facts, finder)
+    assert decided.evidence.value == pytest.approx(31 / 35), "a night that only measured has decided nothing"
+    assert hours.state is State.MET and hours.evidence.value == pytest.approx(1 / 60), "other nights keep a sum"
 
 
 def test_stored_trials_are_evidence_of_false_alarms(finder, tmp_path):

@@ -112,13 +112,29 @@ def test_a_job_is_read_again_only_when_its_files_changed(tmp_path, monkeypatch):
     state = folder / jobs[0] / "state.json"
     state.write_text(json.dumps({**json.loads(state.read_text()), "duration_s": 99.5}))
     view = read_batch_view(folder)
-    assert reads == [folder / jobs[0]] and view.duration_s == 111.5
+    assert reads == [folder / jobs[0]] and view.jobs[0].duration_s == 99.5
 
 
 def test_a_view_holds_no_timed_runs(tmp_path):
     a_job(tmp_path / "b", "latency-1", [factory.run()], measured())
     view = read_job_view(tmp_path / "b" / KEY / "latency-1")
     assert view.run is not None and view.run.results and view.run.replicates == []
+
+
+def test_a_batch_took_what_the_clock_says_however_many_jobs_ran_at_once(tmp_path):
+    def job(name, started, duration_s, **more):
+        state = {"started": f"2026-01-05T{started}", "duration_s": duration_s, **more}
+        return a_job(tmp_path, name, outcome=measured(), state=state, report=False)
+
+    earlier = {"attempts": [{"started": "2026-01-05T00:59:00", "duration_s": 5.0}, {"started": None}]}
+    jobs = [job("a", "01:00:00Z", 600.0, **earlier), job("b", "02:01:00+01:00", 600.0)]
+    jobs.append(a_job(tmp_path, "c", state={"status": "waiting", "started": "soon"}, report=False))
+    view = read_batch_view(a_batch(tmp_path, jobs))
+    assert view.duration_s == 720.0 and [moment.isoformat() for moment in view.span] == [
+        "2026-01-05T00:59:00+00:00",
+        "2026-01-05T01:11:00+00:00",
+    ]
+    assert read_batch_view(a_batch(tmp_path, jobs[2:])).duration_s == 0.0
 
 
 def test_arms_of_one_experiment_are_no_regressions(tmp_path):

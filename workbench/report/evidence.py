@@ -14,7 +14,7 @@ from scipy.stats import beta
 
 from workbench import policy
 from workbench.gate.budgets import Budget, Limits, judge_budgets
-from workbench.record import Result
+from workbench.record import Result, Verdict
 from workbench.report.criteria import Compared, Criterion, Evidence, Fact
 from workbench.report.night import Night
 from workbench.report.nights import newest_nights, read_contents
@@ -102,7 +102,7 @@ class Finder:
         nights = self._nights(fact)
         if not nights:
             of = f" of plan {fact.plan}" if fact.plan else ""
-            return f"no night{of} is on the site in {self.site}"
+            return f"no night{of} on this kind of machine is on the site in {self.site}"
         value, low, high, unit = _NIGHT_FACTS[fact.name](nights)
         last = datetime.datetime.fromisoformat(nights[-1].created)
         what = f"{len(nights)} {'night' if len(nights) == 1 else 'nights'} to {nights[-1].name}"
@@ -110,7 +110,13 @@ class Finder:
 
     def _nights(self, fact: Fact) -> list[Night]:
         known = newest_nights(self.site, read_contents(self.site), _LOOKED_AT).nights
-        chosen = [night for night in known if not fact.plan or Path(night.plan).stem == fact.plan]
+        chosen = [
+            night
+            for night in known
+            if (not fact.plan or Path(night.plan).stem == fact.plan)
+            and self.hardware_key in night.hardware_keys
+            and (fact.name != "night hours" or night.ended)  # else it tells the sum of its jobs' times
+        ]
         return chosen[-fact.nights :]
 
 
@@ -122,8 +128,9 @@ def _jobs_finished(nights: Sequence[Night]) -> Found:
 
 
 def _nights_decided(nights: Sequence[Night]) -> Found:
-    open_ = ("FAILED", "UNRESOLVED", "ENVIRONMENT INVALID", "EMPTY", "RUNNING", "WAITING")
-    return (*share(sum(night.badge not in open_ for night in nights), len(nights)), "")
+    decided = (Verdict.SLOWER.value, Verdict.FASTER.value, Verdict.UNCHANGED.value)
+    hits = sum(night.badge in decided and night.finished == night.jobs for night in nights)
+    return (*share(hits, len(nights)), "")
 
 
 def _night_hours(nights: Sequence[Night]) -> Found:

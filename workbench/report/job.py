@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,6 +67,17 @@ class JobView:
             return float(self.state.get("duration_s") or 0.0)
         except (TypeError, ValueError):
             return 0.0
+
+    @property
+    def span(self) -> tuple[datetime.datetime, datetime.datetime] | None:
+        """Return when the first attempt began and the last one ended; None where that is not known."""
+        attempts = self.state.get("attempts")
+        known = [_moment(each.get("started")) for each in attempts or () if isinstance(each, dict)]
+        last = _moment(self.state.get("started"))
+        if last is None:
+            return None
+        begun = min([last, *(each for each in known if each is not None)])
+        return begun, last + datetime.timedelta(seconds=self.duration_s)
 
     @property
     def name(self) -> str:
@@ -168,6 +180,15 @@ def _without_replicates(path: Path) -> record.Record | None:
         return record.from_json(json.dumps(raw), str(path)) if raw else None
     except record.RecordError:
         return None
+
+
+def _moment(text: Any) -> datetime.datetime | None:
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
+    return aware.astimezone(datetime.UTC)
 
 
 def _json(path: Path) -> dict[str, Any]:

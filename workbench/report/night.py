@@ -68,7 +68,9 @@ class Night(_Part):
     hardware_keys: list[str] = Field(default_factory=list)
     jobs: int = 0
     finished: int = 0
-    duration_s: float = 0.0
+    duration_s: float = Field(default=0.0, description="by the clock, from `begun` to `ended`")
+    begun: str = Field(default="", description="when its first job began; empty where that is not known")
+    ended: str = Field(default="", description="when its last job ended")
     left_out: int = Field(default=0, description="series beyond what is kept")
     values: dict[str, Value] = Field(default_factory=dict)
 
@@ -98,10 +100,14 @@ def night_of(view: BatchView) -> tuple[Night, dict[str, Series]]:
         else "",
         host=plain(machine.host, NAME) if machine else "",
         revision=plain(machine.git_revision or "", 40) if machine else "",
-        hardware_keys=sorted({series.hardware_key for series in names.values()}),
+        hardware_keys=sorted(
+            {series.hardware_key for series in names.values()} | ({machine.hardware_key} if machine else set())
+        ),
         jobs=len(view.jobs),
         finished=sum(job.status == "finished" for job in view.jobs),
         duration_s=view.duration_s,
+        begun=view.span[0].isoformat() if view.span else "",
+        ended=view.span[1].isoformat() if view.span else "",
         left_out=len(values) - len(kept),
         values=kept,
     )

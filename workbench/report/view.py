@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 from collections import Counter
@@ -72,9 +73,18 @@ class BatchView:
         return changes(self.jobs)
 
     @property
+    def span(self) -> tuple[datetime.datetime, datetime.datetime] | None:
+        """Return when the first job began and the last one ended; None where none has begun.
+
+        A batch that was resumed reaches from its first beginning to its last end.
+        """
+        spans = [span for job in self.jobs if (span := job.span) is not None]
+        return (min(begun for begun, _ in spans), max(ended for _, ended in spans)) if spans else None
+
+    @property
     def duration_s(self) -> float:
-        """Return how long all jobs took together."""
-        return sum(job.duration_s for job in self.jobs)
+        """Return how long the batch took by the clock, however many jobs ran at once; 0 where that is not known."""
+        return (self.span[1] - self.span[0]).total_seconds() if self.span is not None else 0.0
 
     def link(self, job: JobView) -> str | None:
         """Return the address of a job's report, relative to the batch; None where there is none."""
