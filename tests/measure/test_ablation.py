@@ -20,6 +20,7 @@ from workbench.measure.ablation import (
     environment_of,
     pairs_of,
     path_of,
+    read_back,
 )
 from workbench.measure.ablation_child import huge_bytes
 from workbench.measure.ablation_steps import PHASES, STEPS, Step, nodes
@@ -171,7 +172,7 @@ def test_a_toy_is_ablated_and_what_computes_something_else_is_told(events, tmp_p
     assert measured(run, "toy/baseline", steps) == labels
     assert found.differing == ("more", "moving", "more alone"), "eight rounds make another sum"
     assert any("@more computes something else than start" in note for note in run.notes)
-    assert found.absent == {"never": "there is none here"}
+    assert found.absent == {"never": "there is none here"} == read_back(run, "toy/baseline", steps).absent
     assert paired(run, "toy/baseline", "moving").a.endswith("@more")
     ratio = compared(run, "toy/baseline", START, "more alone").ratio
     assert 1.3 < ratio < 4, "eight rounds are about twice the work of four"

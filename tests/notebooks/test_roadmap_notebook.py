@@ -15,7 +15,7 @@ def test_a_roadmap_of_two_steps_and_one_that_cannot_be_had(tmp_path):
     assert {"baseline@start", "baseline@start (again)", "baseline@pinned"} <= labels
     pairs = {(row.a, row.b) for row in results.comparisons}
     assert ("tick_to_order/baseline@start", "tick_to_order/baseline@pinned") in pairs
-    assert outcome.headline.startswith("The whole roadmap") and outcome.verdict is None
+    assert outcome.headline.startswith("These 2 of 20 steps") and outcome.verdict is None
     assert any("memory of the core's own node: not applicable here" in each for each in outcome.findings)
     assert not any("computes something else" in note for note in results.notes)
     page = (tmp_path / "job" / "report.html").read_text()

@@ -47,6 +47,8 @@ OWNED = (
 )
 """The variables that features set: what the shell says of them must reach no arm, or both sides of a step have it."""
 
+_ABSENT = " could not be had: "  # in a note of the record, between the name of a step and the reason
+
 REPLAYS_PER_RUN = 4
 """Between two turns of an arm all others have used the caches of the core: a run is so many replays of the input, so
 that filling them again weighs little."""
@@ -199,16 +201,20 @@ def ablate(
     pairs = pairs_of(steps, groups[-1])
     run = merged(reports, [(f"{first}@{a}", f"{first}@{b}") for a, b in pairs])
     absent = {step.name: reason for step in steps if (reason := step.absent())}
+    told = [f"{name}{_ABSENT}{reason}" for name, reason in absent.items()]
+    run = run.model_copy(update={"notes": [*run.notes, *told]})
     return Ablated(run, tuple(steps), absent, tuple(dict.fromkeys(differing)))
 
 
 def read_back(run: Run, first: str = FIRST, steps: Sequence[Step] = STEPS) -> Ablated:
-    """Return an ablation from its record: the steps that it measured, and those that cannot be had here."""
+    """Return an ablation from its record: the steps that it measured, and those that it says could not be had there."""
     labels = {row.variant.rpartition("@")[2] for row in run.results}
-    chosen = tuple(step for step in steps if step.name in labels or step.absent())
+    pairs = [note.partition(_ABSENT) for note in run.notes]
+    absent = {name: reason for name, found, reason in pairs if found and name in {step.name for step in steps}}
+    chosen = tuple(step for step in steps if step.name in labels or step.name in absent)
     told = [note for note in run.notes if " computes something else than " in note]
     differing = tuple(note.removeprefix(f"{first}@").partition(" computes ")[0] for note in told)
-    return Ablated(run, chosen, {step.name: step.absent() for step in chosen if step.absent()}, differing)
+    return Ablated(run, chosen, absent, differing)
 
 
 def merged(reports: Sequence[Report], pairs: Sequence[tuple[str, str]]) -> Run:
