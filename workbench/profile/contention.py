@@ -158,9 +158,10 @@ def _watch(
     trace: bool,
 ) -> None:
     """Run the variant in a watched process, and note its switches, its waiting calls and the lines it writes."""
-    title, fields, files = variant_fields(variant, (), events, {**parameters, "threads": level})
-    fields |= {"jitter_seconds": 0, "written": level > 1}
+    title = variant.full_name
     try:
+        _, fields, files = variant_fields(variant, (), events, {**parameters, "threads": level})
+        fields |= {"jitter_seconds": 0, "written": level > 1}
         found = watch(title, fields, files, seconds=seconds, trace_seconds=seconds, trace=trace, count=False)
     except WorkbenchError as error:
         profile.notes.append(f"{title} with {level} threads was not watched: {error}")
