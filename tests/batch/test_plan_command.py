@@ -306,3 +306,35 @@ def test_two_plans_of_one_name_do_not_share_a_batch(engine, tmp_path):
     Path("plan.toml").rename("plan.moved")
     moved = CliRunner().invoke(command, ["other/plan.toml", "--batch", "b"], standalone_mode=False)
     assert moved.exception is None, "a plan that was moved with its notebooks goes on with its batch"
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("state.json", '{"status": "finished", "attempts": 5}'),
+        ("state.json", '{"status": "failed", "failure": "no"}'),
+        ("results.json", "[" * 100_000),
+        ("params.json", "[" * 100_000),
+    ],
+)
+def test_an_odd_file_of_a_job_ends_no_batch_nor_its_resume(engine, file, text):
+    batch()
+    for folder in Path("reports/out/b").glob("*/n-*"):
+        (folder / file).write_text(text)
+    again = batch("--tags", "judges")
+    assert again.return_value in (0, 1), again
+    assert (Path("reports/out/b/index.html")).read_text().rstrip().endswith("</html>")
+    assert not [each for each in summary()["troubles"] if "index" in each]
+
+
+def test_what_no_code_foresaw_is_told_and_stops_nothing(engine, monkeypatch):
+    from workbench.store import Store
+
+    def too_large(self, record):
+        raise OverflowError("Python int too large to convert to SQLite INTEGER")
+
+    monkeypatch.setattr(Store, "add", too_large)
+    done = batch()
+    assert done.return_value == 1 and len(engine.asked) == 3
+    assert summary()["troubles"][0].endswith("are not in the store: OverflowError: Python int too large to convert to "
+                                             "SQLite INTEGER")  # fmt: skip

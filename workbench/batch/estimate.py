@@ -242,6 +242,6 @@ def _modified(path: Path) -> float:
 def _json(path: Path) -> Mapping[str, Any]:
     try:
         read = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}

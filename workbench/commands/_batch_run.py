@@ -157,8 +157,9 @@ class Keeper:
     def _try(self, do: Callable[[], object], what: str) -> None:
         try:
             do()
-        except WorkbenchError as error:
-            if (told := f"{what}: {error}") not in self.troubles:
+        except Exception as error:  # one odd file must not end the night, nor every resume of it
+            reason = str(error) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {error}"
+            if (told := f"{what}: {reason[:500]}") not in self.troubles:
                 self.troubles.append(told)
 
     def _relative(self, folder: Path) -> str:

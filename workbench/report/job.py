@@ -160,7 +160,7 @@ def read_job_view(folder: Path, state: Mapping[str, Any] | None = None) -> JobVi
     with contextlib.suppress(WorkbenchError):  # damaged: the runner has told it as a failure
         outcome = read_outcome(folder)
     records = tuple(each for path in record_files(folder) if (each := _without_replicates(path)) is not None)
-    return JobView(folder, _json(folder / "params.json"), state or _json(folder / "state.json"), outcome, records)
+    return JobView(folder, _json(folder / "params.json"), state or _state(folder / "state.json"), outcome, records)
 
 
 def record_files(folder: Path) -> list[Path]:
@@ -191,9 +191,17 @@ def _moment(text: Any) -> datetime.datetime | None:
     return aware.astimezone(datetime.UTC)
 
 
+def _state(path: Path) -> dict[str, Any]:
+    """Return how far a job is; nothing where a field is of another kind than the pages take it for."""
+    state = _json(path)
+    attempts, failure = state.get("attempts") or [], state.get("failure") or {}
+    fine = isinstance(attempts, list) and all(isinstance(each, dict) for each in attempts)
+    return state if fine and isinstance(failure, dict) else {}
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
         read = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
