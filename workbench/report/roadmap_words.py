@@ -233,6 +233,6 @@ def _control(found: Ablated) -> tuple[list[str], bool]:
     if row.verdict is Verdict.UNCHANGED and reach <= 1 + row.margin:
         return [f"{told}."], True
     return [
-        f"{told}. That is wider than the {100 * row.margin:.0f} % that count: this measurement cannot tell changes of up "
-        f"to {100 * (reach - 1):.0f} %, and a verdict on a smaller one is not to be relied on."
+        f"{told}. That is wider than the {100 * row.margin:.0f} % that count: this measurement cannot tell changes of "
+        f"up to {100 * (reach - 1):.0f} %, and a verdict on a smaller one is not to be relied on."
     ], False
