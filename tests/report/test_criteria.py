@@ -65,7 +65,8 @@ def test_the_newest_record_of_this_kind_of_machine_is_the_evidence(finder):
     (judged,) = judge_criteria([criterion], finder)
     assert judged.state is State.NOT_MET and judged.evidence.value == pytest.approx(4 * 31 * 2.2)
     assert judged.evidence.source == f"record {newest.record_id[:12]}" and "bench-1" in judged.evidence.machine
-    assert judged.evidence.what == "order_book/aligned", "the best variant, as in a budget"
+    told = "order_book/aligned, input synthetic, symbols = 8"
+    assert judged.evidence.what == told, "the best variant, as in a budget"
     assert states(finder, a_criterion(**TAIL, below=1e4, variant="baseline")) == [State.MET]
 
 
@@ -86,6 +87,34 @@ def test_a_stored_comparison_is_evidence(finder):
     row = factory.comparison(*sides.values(), 0.25, Verdict.FASTER, metric="throughput", statistic="mean")
     finder.store.add(factory.run(comparisons=[row], with_blocks=False))
     assert states(finder, half, a_criterion(compare=sides, below=0.25)) == [State.MET, State.UNRESOLVED]
+
+
+def test_evidence_is_of_the_default_input_and_parameters_unless_the_criterion_names_others(finder):
+    sides = {"a": "order_book/baseline", "b": "order_book/ladder"}
+    row = factory.comparison(*sides.values(), 0.25, Verdict.FASTER, metric="throughput", statistic="mean")
+    usual = factory.run(comparisons=[row], with_blocks=False, seed=1)
+    fast = factory.run(comparisons=[row.model_copy(update={"ratio": 0.1})], with_blocks=False, scale=0.1, seed=2)
+    small = fast.workload.model_copy(update={"name": "my file"})
+    finder.store.add(fast.model_copy(update={"workload": small, "record_id": "a" * 32}))
+    chosen = {"order_book": {"symbols": 8, "orders": 64}}
+    finder.store.add(fast.model_copy(update={"parameters": chosen, "record_id": "b" * 32}))
+    limit, compared = {**TAIL, "below": 100.0}, {"compare": sides, "below": 0.5}
+    assert states(finder, a_criterion(**limit), a_criterion(**compared)) == [State.NO_EVIDENCE] * 2
+    finder.store.add(usual)
+    for source in (limit, compared):
+        named = ({}, {"workload": "my file"}, {"parameters": {"orders": 64}})
+        criteria = [a_criterion(**source, **each) for each in named]
+        found = [each.evidence for each in judge_criteria(criteria, finder)]
+        assert [each.source for each in found] == [
+            f"record {record_id[:12]}" for record_id in (usual.record_id, "a" * 32, "b" * 32)
+        ]
+        assert [each.what.partition(", ")[2] for each in found] == [
+            "input synthetic, symbols = 8",
+            "input my file, symbols = 8",
+            "input synthetic, orders = 64, symbols = 8",
+        ]
+    (nothing,) = judge_criteria([a_criterion(**limit, parameters={"orders": 65})], finder)
+    assert "input by default, orders = 65, is stored" in nothing.why
 
 
 def test_nights_are_evidence_of_jobs_verdicts_and_hours(finder):
@@ -176,6 +205,7 @@ def test_a_perfect_record_meets_every_shipped_criterion_of_a_share():
         ('[x]\nwords = "w"\nbudget = "b"\nbelow = 1', "a budget has its own limit"),
         ('[x]\nwords = "w"\nkernel = "k"\nbelow = 1', "belong together"),
         ('[x]\nwords = "w"\nfact = { name = "jobs finished" }', "either below or above"),
+        ('[x]\nwords = "w"\nfact = { name = "night hours" }\nbelow = 1\nworkload = "aapl"', "leave workload and"),
         ('[x]\nwords = "w"\nfact = { name = "moon" }\nbelow = 1', r"\[\"x\"\], fact.name"),
     ],
 )

@@ -7,6 +7,7 @@
     group = "technical"                            # or operational
     budget = "market_data.order_book_update"       # its `must` in reports/budgets.toml; or `aim = "stretch"`
     variant = "aligned"                            # else the best of the newest run
+    workload = "synthetic-64"                      # else the default one; parameters = { symbols = 64 } likewise
     command = "workbench run order_book"           # what makes the evidence
 
     ["against the textbook"]
@@ -84,6 +85,8 @@ class Criterion(BaseModel):
     metric: str | None = None
     statistic: str | None = None
     unit: str = ""
+    workload: str | None = Field(default=None, description="the name of the input; else the default one")
+    parameters: dict[str, int] = Field(default_factory=dict, description="those that are not the kernel's defaults")
     below: float | None = None
     above: float | None = None
 
@@ -95,6 +98,8 @@ class Criterion(BaseModel):
             raise ValueError("give one source: budget, compare, fact, or kernel with metric and statistic")
         if figure and None in (self.kernel, self.metric, self.statistic):
             raise ValueError("kernel, metric and statistic belong together")
+        if self.fact is not None and (self.workload is not None or self.parameters):
+            raise ValueError("a fact is of nights or trials: leave workload and parameters out")
         limits = (self.below is not None) + (self.above is not None)
         if limits != (self.budget is None):
             raise ValueError("a budget has its own limit" if self.budget else "give either below or above")

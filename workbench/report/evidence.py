@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 from scipy.stats import beta
 
+import kernels
+from kernels.messages import EVENT
 from workbench import policy
 from workbench.gate.budgets import Budget, Limits, judge_budgets
 from workbench.record import Result, Verdict
@@ -19,9 +22,13 @@ from workbench.report.criteria import Compared, Criterion, Evidence, Fact
 from workbench.report.night import Night
 from workbench.report.nights import newest_nights, read_contents
 from workbench.store import Store
-from workbench.store.tables import COMPARISONS, RECORDS
+from workbench.store.tables import CIRCUMSTANCES, COMPARISONS, RECORDS
 
 _LOOKED_AT = 400  # nights that are searched for those of one plan
+DEFAULT_NAMES = ("aapl", "synthetic")
+"""What the default workload is called, with and without the recorded hour at hand."""
+
+_DEFAULTS = "default parameters"
 _SAME, _FALSE = "same", "SLOWER"  # the arm of a trial that runs the code of the base, and what it must not say
 
 
@@ -39,7 +46,7 @@ class Finder:
         if criterion.fact is not None:
             return self._fact(criterion.fact)
         if criterion.compare is not None:
-            return self._comparison(criterion.compare)
+            return self._comparison(criterion.compare, criterion)
         if budget is None:
             assert criterion.kernel and criterion.metric and criterion.statistic  # the model saw to it
             budget = Budget(
@@ -52,9 +59,9 @@ class Finder:
                 below=None if criterion.above is not None else Limits(must=1.0),
             )
         chosen = budget.model_copy(update={"variant": criterion.variant or budget.variant})
-        return self._figure(chosen)
+        return self._figure(chosen, criterion)
 
-    def _figure(self, budget: Budget) -> Evidence | str:
+    def _figure(self, budget: Budget, criterion: Criterion) -> Evidence | str:
         equal = {"metric": budget.metric, "statistic": budget.statistic, "hardware_key": self.hardware_key}
         if budget.variant:
             equal["variant"] = budget.variant
@@ -62,17 +69,46 @@ class Finder:
         for row in self.store.results(budget.kernel, **equal):
             if row["rate_per_s"] is None:
                 by_record.setdefault(row["record_id"], []).append(row)
+        fed = self._fed(budget.kernel, criterion)
         for record_id, rows in reversed(by_record.items()):
+            if record_id not in fed:
+                continue
             results = [Result(**{name: row[name] for name in Result.model_fields}) for row in rows]
             for found in judge_budgets([budget], results):
                 low, high = found.low, found.high
-                return self._of_record(
-                    record_id, found.value, low, high, budget.unit, f"{budget.kernel}/{found.variant}"
-                )
+                what = f"{budget.kernel}/{found.variant}, {fed[record_id]}"
+                return self._of_record(record_id, found.value, low, high, budget.unit, what)
         name = f"{budget.kernel}/{budget.variant}" if budget.variant else budget.kernel
-        return f"no run of {name} with {budget.metric} {budget.statistic} is stored for this kind of machine"
+        return (
+            f"no run of {name} with {budget.metric} {budget.statistic}, {_input_words(criterion)}, is stored for this "
+            "kind of machine"
+        )
 
-    def _comparison(self, wanted: Compared) -> Evidence | str:
+    def _fed(self, kernel: str, criterion: Criterion) -> dict[str, str]:
+        """Return what was fed into the runs that have the input and parameters that `criterion` asks for, by record.
+
+        Figures of other input or parameters say nothing about it.
+        """
+        columns = CIRCUMSTANCES.c
+        query = (
+            sa.select(columns.record_id, columns.workload, columns.parameters)
+            .join(RECORDS, RECORDS.c.record_id == columns.record_id)
+            .where(
+                RECORDS.c.hardware_key == self.hardware_key,
+                columns.workload.in_([criterion.workload] if criterion.workload else DEFAULT_NAMES),
+            )
+        )
+        with self.store.transaction() as connection:
+            rows = connection.execute(query).all()
+        fed = {}
+        for record_id, workload, parameters in rows:
+            told = json.loads(parameters).get(kernel, {})
+            others = _other_parameters(kernel, told, criterion.parameters)
+            if others is not None:
+                fed[record_id] = f"input {workload}, {', '.join(others) or _DEFAULTS}"
+        return fed
+
+    def _comparison(self, wanted: Compared, criterion: Criterion) -> Evidence | str:
         query = (
             sa.select(COMPARISONS)
             .join(RECORDS, RECORDS.c.record_id == COMPARISONS.c.record_id)
@@ -81,13 +117,16 @@ class Finder:
                 *(COMPARISONS.c[name] == getattr(wanted, name) for name in ("a", "b", "metric", "statistic")),
             )
             .order_by(RECORDS.c.created.desc())
-            .limit(1)
         )
         with self.store.transaction() as connection:
-            row = connection.execute(query).first()
+            rows = connection.execute(query).all()
+        fed = self._fed(wanted.b.partition("/")[0], criterion)
+        row = next((row for row in rows if row.record_id in fed), None)
         if row is None:
-            return f"no comparison of {wanted.b} with {wanted.a} is stored for this kind of machine"
-        return self._of_record(row.record_id, row.ratio, row.low, row.high, "", f"{wanted.b} against {wanted.a}")
+            told = _input_words(criterion)
+            return f"no comparison of {wanted.b} with {wanted.a}, {told}, is stored for this kind of machine"
+        what = f"{wanted.b} against {wanted.a}, {fed[row.record_id]}"
+        return self._of_record(row.record_id, row.ratio, row.low, row.high, "", what)
 
     def _of_record(
         self, record_id: str, value: float, low: float | None, high: float | None, unit: str, what: str
@@ -118,6 +157,29 @@ class Finder:
             and (fact.name != "night hours" or night.ended)  # else it tells the sum of its jobs' times
         ]
         return chosen[-fact.nights :]
+
+
+def _other_parameters(kernel: str, told: Mapping[str, int], wanted: Mapping[str, int]) -> list[str] | None:
+    """Return what of the parameters `told` is not the default, as text; None where they are not those `wanted`.
+
+    What follows from the input (how many symbols there are) may be anything, unless it is wanted.
+    """
+    known = kernels.catalog().get(kernel)
+    defaults = {each.name: each.default for each in known.parameters} if known else {}
+    if any(told.get(name, defaults.get(name)) != value for name, value in wanted.items()):
+        return None
+    if known is None:  # somebody's own kernel: its defaults are not known here
+        return [f"{name} = {value}" for name, value in told.items()]
+    follows = known.parameters_for(np.empty(0, EVENT))
+    others = [name for name, value in told.items() if defaults.get(name) != value]
+    if any(name not in wanted and name not in follows for name in others):
+        return None
+    return [f"{name} = {told[name]}" for name in others]
+
+
+def _input_words(criterion: Criterion) -> str:
+    given = ", ".join(f"{name} = {value}" for name, value in criterion.parameters.items())
+    return f"input {criterion.workload or 'by default'}, {given or _DEFAULTS}"
 
 
 Found = tuple[float, float | None, float | None, str]
