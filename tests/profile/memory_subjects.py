@@ -82,6 +82,10 @@ def squares(count):
     return out
 
 
+def three():
+    return (3,)
+
+
 def leaks():
     KEPT.append(np.ones(1000))  # planted leak
     return None

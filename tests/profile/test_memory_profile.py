@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from memray import FileReader
 
-from workbench import workloads
+from workbench import abilities, workloads
 from workbench.errors import InputError, WorkbenchError
 from workbench.profile.annotated import page
 from workbench.profile.memory import profile_memory
 from workbench.profile.memory_places import WRAPPER
 from workbench.profile.profile import from_record
 from workbench.profile.users import know
+from workbench.report.memory import MemoryStudy, flame_figure
 from workbench.report.memory_words import memory_outcome
 
 ADDRESS = re.compile(r"""<(?:script|link|img|iframe)[^>]*(?:src|href)=["']?(?:https?:)?//""")
@@ -132,6 +133,18 @@ def test_nothing_allocated_a_name_with_markup_and_no_heaptrack(tmp_path, monkeyp
     told = memory_outcome([profile])
     assert told.headline.startswith("No allocation per call, and no leak")
     assert any("heaptrack was left out: heaptrack is not on this machine" in each for each in told.findings)
+
+
+def test_without_memray_the_process_is_watched_and_what_is_missing_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(abilities, "memray", lambda: abilities.Ability("memray", False, "memray is not here", "", "x"))
+    file = memory_subjects.write_functions(tmp_path)
+    profile = profile_memory(f"{file}:squares", setup="three", seconds=0.05, keep=tmp_path / "kept")
+    assert profile.facts.watched.calls >= 8 and profile.facts.watched.nrt_allocations_per_call >= 1
+    told = memory_outcome([profile])
+    assert told.headline == "Allocations and leaks of planted.py:squares were not recorded: memray is missing."
+    assert "as memray is not here (x); Numba's own count is" in told.findings[0]
+    assert any("memray is not here" in note for note in profile.notes)
+    assert "memray is missing" in flame_figure(MemoryStudy([profile], [])).layout.annotations[0].text
 
 
 @pytest.mark.slow

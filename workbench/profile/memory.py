@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench import abilities
 from workbench.codemap.lines import Frame
 from workbench.errors import InputError, WorkbenchError
 from workbench.files import write_bytes, write_text
@@ -73,10 +74,18 @@ def profile_memory(
         for folder in (watch_folder, track_folder):
             folder.mkdir()
             asked.write(folder)
-        answer, _ = execute(track_folder, "track", asked.job.title)  # first: what it compiles, the other finds
+        ability = abilities.memray()
+        answer = {
+            "tracked": {"missing": f"{ability.reason} ({ability.remedy})"},
+            "sites": [],
+            "badges": {},
+            "notes": [],
+        }
+        if ability.works:
+            answer, _ = execute(track_folder, "track", asked.job.title)  # first: what it compiles, the other finds
         watched = watched_of(*execute(watch_folder, "watch", asked.job.title, sampled=True), watch_folder)
         profile = _profile(asked, watched, answer)
-        if keep is not None:
+        if keep is not None and ability.works:
             _keep(profile, track_folder / TRACE, keep)
         told = memory_native.run(native, asked, Path(scratch), keep, profile) if native else ""
     profile.facts = profile.facts.model_copy(update={"native_heap": told})
@@ -106,27 +115,35 @@ def _profile(asked: Asked, watched: Watched, answer: dict[str, Any]) -> MemoryPr
     read_sources(profile)
     profile.badges = answer["badges"]
     profile.overhead = {
-        "memray_slowdown_ratio": tracked.slowdown,
-        "memray_records": float(answer["records"]),
         "rss_sample_interval_ms": watched.sample_interval_ms,
         "rss_sample_cost_us": watched.sample_cost_us,
         "rss_sampler_core_share": watched.sampler_core_share,
-        "counted_calls": float(tracked.calls),
-        "counted_operations": float(tracked.operations),
     }
+    if not tracked.missing:
+        profile.overhead |= {
+            "memray_slowdown_ratio": tracked.slowdown,
+            "memray_records": float(answer["records"]),
+            "counted_calls": float(tracked.calls),
+            "counted_operations": float(tracked.operations),
+        }
     profile.notes = [*_notes(profile.facts), *answer["notes"]]
     return profile
 
 
 def _notes(facts: MemoryFacts) -> list[str]:
     tracked, watched = facts.tracked, facts.watched
-    told = [
-        f"counts are of {tracked.calls} calls, {tracked.operations:,} {facts.unit}s, after a warm-up; recording them "
-        f"made a call {tracked.slowdown:.2g} times as long",
-        f"the most that these calls held at once: {tracked.peak_bytes:,} bytes; RSS at most "
-        f"{watched.peak_rss_bytes:,} bytes, {watched.after_rss_bytes - watched.before_rss_bytes:+,} over "
-        f"{watched.calls:,} calls without a profiler",
-    ]
+    rss = (
+        f"RSS at most {watched.peak_rss_bytes:,} bytes, {watched.after_rss_bytes - watched.before_rss_bytes:+,} over "
+        f"{watched.calls:,} calls without a profiler"
+    )
+    if tracked.missing:
+        told = [f"allocations by line and leaks were not recorded: {tracked.missing}", rss]
+    else:
+        told = [
+            f"counts are of {tracked.calls} calls, {tracked.operations:,} {facts.unit}s, after a warm-up; recording "
+            f"them made a call {tracked.slowdown:.2g} times as long",
+            f"the most that these calls held at once: {tracked.peak_bytes:,} bytes; {rss}",
+        ]
     faults = ", ".join(f"{phase.name} {phase.minor_faults:,} + {phase.major_faults:,}" for phase in watched.phases)
     told.append(f"page faults by phase, minor + major: {faults}")
     if watched.nrt_allocations_per_call is not None:

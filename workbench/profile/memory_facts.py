@@ -72,18 +72,19 @@ class Watched(record.Frozen):
 
 
 class Tracked(record.Frozen):
-    """The counted calls, each allocation of which memray recorded."""
+    """The counted calls, each allocation of which memray recorded; all 0 where it could not, which `missing` tells."""
 
-    calls: int
-    operations_per_call: int
-    allocations: int
-    allocated_bytes: int
-    temporary: int
-    leaked: int
-    leaked_bytes: int
-    peak_bytes: int  # of what was allocated in the counted calls
-    call_s: float  # while recording
-    plain_call_s: float  # without
+    calls: int = 0
+    operations_per_call: int = 0
+    allocations: int = 0
+    allocated_bytes: int = 0
+    temporary: int = 0
+    leaked: int = 0
+    leaked_bytes: int = 0
+    peak_bytes: int = 0  # of what was allocated in the counted calls
+    call_s: float = 0.0  # while recording
+    plain_call_s: float = 0.0  # without
+    missing: str = ""  # why nothing was recorded, as one clause
     events_left_out: int = 0  # the workload was cut, for a file of a size that can be read
 
     @property

@@ -53,7 +53,9 @@ def run(native: str, asked: Asked, scratch: Path, keep: Path | None, profile: Pr
         profile.notes.append(reason)
         return reason
     if keep is not None:
-        kept = keep / f"{Path(profile.artefacts[0]).name.split('.memray')[0]}.{file.name}"
+        from workbench.profile.memory import stem_of
+
+        kept = keep / f"{stem_of(profile)}.{file.name}"
         write_bytes(kept, file.read_bytes())
         profile.artefacts.append(str(kept))
     profile.notes.append(told)

@@ -123,7 +123,8 @@ def flame_figure(study: MemoryStudy) -> go.Figure:
     }
     if not profile.stacks:
         figure.layout.annotations = []
-        note(figure, "nothing was allocated")
+        missing = profile.facts.tracked.missing
+        note(figure, "allocations were not recorded: memray is missing" if missing else "nothing was allocated")
     return figure
 
 

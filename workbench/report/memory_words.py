@@ -68,6 +68,11 @@ def leak_sentences(profile: MemoryProfile) -> list[str]:
 def hot_sentences(profile: MemoryProfile) -> list[str]:
     """Return a sentence for each line that allocates in the hot path, or that none does."""
     hot, tracked, unit = hot_lines(profile), profile.facts.tracked, profile.facts.unit
+    if tracked.missing:
+        counted = profile.facts.watched.nrt_allocations_per_call
+        own = "" if counted is None else f"; Numba's own count is {counted:,} allocations in a call"
+        why = plain(tracked.missing, 300)
+        return [f"{_subject(profile)}: allocations by line and leaks were not recorded, as {why}{own}."]
     if not hot:
         rare = sum(row.get("allocations", 0.0) for row in profile.counters.values())
         over = f"{tracked.operations:,} {unit}s"
@@ -99,10 +104,8 @@ def process_sentences(profile: MemoryProfile) -> list[str]:
     else:
         growth = f"{watched.calls:,} calls are too few to tell whether resident memory grows"
     peak = number(float(watched.peak_rss_bytes), "bytes")
-    told = [
-        f"{title}: {growth}; it was {peak} at most, of which the calls themselves held "
-        f"{number(float(tracked.peak_bytes), 'bytes')} at once."
-    ]
+    held = f", of which the calls themselves held {number(float(tracked.peak_bytes), 'bytes')} at once"
+    told = [f"{title}: {growth}; it was {peak} at most{'' if tracked.missing else held}."]
     calls = next((phase for phase in watched.phases if phase.name == "calls"), None)
     if calls is not None and calls.major_faults > MAJOR_FAULTS:
         told.append(f"{title}: {calls.major_faults:,} pages were read from disk while it was called (major faults).")
@@ -139,6 +142,9 @@ def _headline(profiles: Sequence[MemoryProfile]) -> str:
     if growing is not None:
         grown = number(growing.facts.watched.growth_bytes_per_call, "bytes")
         return f"{_subject(growing)} grows by {grown} a call, and no line was seen that keeps them."
+    unseen = [_subject(profile) for profile in profiles if profile.facts.tracked.missing]
+    if unseen:
+        return f"Allocations and leaks of {', '.join(unseen)} were not recorded: memray is missing."
     units = dict.fromkeys(profile.facts.unit for profile in profiles)
     return f"No allocation per {' or '.join(units)}, and no leak, in {', '.join(_subject(each) for each in profiles)}."
 
