@@ -13,7 +13,7 @@ from tiny_notebook import write_notebook
 from workbench.batch import engines
 from workbench.batch.engines import Done, held_state
 from workbench.batch.estimate import Starts
-from workbench.batch.folder import locked
+from workbench.batch.folder import locked, read_batch
 from workbench.batch.job import Attempt, Failure, State, write_job, write_state
 from workbench.commands import schemas
 from workbench.commands.batch import command
@@ -175,10 +175,17 @@ def test_the_verdicts_of_jobs_become_the_exit_code(engine):
     assert batch().return_value == 4
 
 
-def test_a_job_that_ran_on_another_kind_of_machine_is_part_of_the_batch(engine):
+def test_a_job_that_ran_on_another_kind_of_machine_is_part_of_the_batch(engine, monkeypatch):
     engine.key = "otherkind"
     assert batch().return_value == 0
     assert [row["job"].split("/")[0] for row in summary()["results"]] == ["otherkind"] * 3
+    address = ("--engine", "dask", "--address", "tcp://nowhere:1")
+    assert "3 of them are finished" in batch("--dry-run", *address).output
+    assert "of them" not in batch("--dry-run").output, "this machine would measure them anew"
+    waited = []
+    monkeypatch.setattr(Pretends, "run", lambda self, work, *_: waited.append(read_batch(work.folder).jobs) or [])
+    batch(*address)
+    assert [job.split("/")[0] for job in waited[0]] == ["otherkind"] * 3, "nothing waits under this machine's key"
 
 
 @pytest.mark.parametrize("name", ["../outside.ipynb", "/absent/outside.ipynb", "link.ipynb", "../../x", "/x"])

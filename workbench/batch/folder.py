@@ -177,15 +177,20 @@ def _kept(plan: Path) -> bool:
     return plan.parent == shipped("reports") or plan.parts[-3:-1] == ("_shipped", "reports")
 
 
-def merged_jobs(earlier: Batch | None, hardware_key: str, planned: Sequence[Job], chosen: Sequence[Job]) -> list[str]:
+def merged_jobs(
+    earlier: Batch | None, hardware_key: str, planned: Sequence[Job], chosen: Sequence[Job], *, anywhere: bool = False
+) -> list[str]:
     """Return the folders of the batch's jobs: of those planned here, the chosen ones and the ones it already had.
 
-    What ran under another machine's key stays; what this machine had and the plan no longer has goes.
+    What ran under another machine's key stays; what this machine had and the plan no longer has goes. With `anywhere`
+    a job runs on whichever machine there is: what stands under another key is then not waited for here as well.
     """
     mine = f"{hardware_key}/"
     had = set(earlier.jobs) if earlier else set()
     others = [job for job in (earlier.jobs if earlier else []) if not job.startswith(mine)]
     names = {job.name for job in chosen}
+    if anywhere:
+        names -= {job.rpartition("/")[2] for job in others}
     own = [f"{mine}{job.name}" for job in planned if job.name in names or f"{mine}{job.name}" in had]
     return [*others, *own]
 

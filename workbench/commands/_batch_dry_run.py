@@ -23,13 +23,18 @@ _ABOUT = 60
 
 def dry_run(asked: Asked, folder: Path, as_json: bool) -> int:
     """Print what would be done in `folder` and how long it will take; return 2 when a job cannot run at all."""
+    from workbench.batch.dask_files import finished
     from workbench.batch.engines import open_engine
     from workbench.batch.estimate import batch_seconds, estimate, measured_starts, read_history
     from workbench.batch.local import finished_state
 
     open_engine(asked.engine)
     key = asked.machine.hardware_key
-    left = [job for job in asked.chosen if finished_state(folder / key / job.name, job.key) is None]
+    left = [
+        job
+        for job in asked.chosen
+        if (finished(folder, job) if asked.anywhere else finished_state(folder / key / job.name, job.key)) is None
+    ]
     found = estimate(left, read_history(folder.parent, key, folder), lambda: measured_starts(key))
     total_s = batch_seconds(left, found, asked.engine.at_once)
     done = len(asked.chosen) - len(left)

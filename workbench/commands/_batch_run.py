@@ -129,10 +129,15 @@ class Keeper:
             )
         if state.failure is not None and not _stands(folder, state):  # nothing in the folder tells it
             self.troubles.append(f"{job.title or job.name}: {state.failure.sentence}")
-        if (name := self._relative(folder)) not in self.batch.jobs:  # it ran on another kind of machine
-            own = f"{self.batch.machine.hardware_key}/{job.name}"
+        name, own = self._relative(folder), f"{self.batch.machine.hardware_key}/{job.name}"
+        if name != own:  # it ran on another kind of machine: nothing waits for it here
             jobs = [each for each in self.batch.jobs if each != own or (self._folder / own).exists()]
-            self.batch = self.batch.model_copy(update={"jobs": [*jobs, name]})
+            jobs += [name] if name not in jobs else []
+            if jobs != self.batch.jobs:
+                self.batch = self.batch.model_copy(update={"jobs": jobs})
+                write_batch(self._folder, self.batch)
+        elif name not in self.batch.jobs:
+            self.batch = self.batch.model_copy(update={"jobs": [*self.batch.jobs, name]})
             write_batch(self._folder, self.batch)
         if time.monotonic() >= self._index_due_s or state.status != "finished":
             self._index()

@@ -102,6 +102,11 @@ class Asked:
     planned: list[Job]
     chosen: list[Job]
 
+    @property
+    def anywhere(self) -> bool:
+        """Return whether jobs run on other machines too: then one that another kind of machine did is done."""
+        return self.engine.name != "local"
+
     def described(self, earlier: Batch | None, estimated_s: float | None) -> Batch:
         """Return the batch's description; one that is resumed keeps when it began and what was expected."""
         from workbench.batch.folder import Batch, merged_jobs
@@ -112,7 +117,7 @@ class Asked:
             plan=str(self.file),
             created=earlier.created if earlier else datetime.datetime.now(datetime.UTC),
             machine=self.machine,
-            jobs=merged_jobs(earlier, self.machine.hardware_key, self.planned, self.chosen),
+            jobs=merged_jobs(earlier, self.machine.hardware_key, self.planned, self.chosen, anywhere=self.anywhere),
             rules=self.rules,
             estimated_s=earlier.estimated_s if earlier else estimated_s,
         )
