@@ -12,9 +12,24 @@ import json
 import uuid
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+
+def _within_utc(moment: datetime.datetime) -> datetime.datetime:
+    try:
+        moment.astimezone(datetime.UTC)
+    except OverflowError:
+        raise ValueError("it lies outside the years 1 to 9999 in UTC") from None
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_utc)]
+"""A moment with its offset, which every database and every sort can take."""
+
+Count = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A whole number that a column of a database holds."""
 
 
 class Frozen(BaseModel):
@@ -119,7 +134,7 @@ class Replicate(Frozen):
     index: int
     core: int | None = Field(description="the core it was pinned to; None where pinning is not possible")
     clock: Clock
-    started: datetime.datetime
+    started: Moment
     compile_s: dict[str, float] = Field(default_factory=dict, description="by kernel/variant; 0 when from the cache")
     code_hash: dict[str, str] = Field(default_factory=dict, description="machine code by kernel/variant")
     peak_rss_bytes: int
@@ -138,11 +153,12 @@ class Result(Frozen):
     value: float
     low: float | None
     high: float | None
-    samples: int
+    samples: Count
     bound: Literal["value", "upper"] = Field("value", description="upper: below the clock's floor, so only a bound")
     operations_per_sample: int = Field(
         default=1,
         ge=1,
+        lt=2**63,
         description="above 1, a percentile is of the time that so many operations took together",
     )
     rate_per_s: float | None = Field(default=None, description="of an open loop, as intended")
@@ -185,7 +201,7 @@ class Record(Frozen):
     version: ClassVar[int] = 1
     schema_name: str = Field(default="", alias="schema")
     record_id: str = Field(default_factory=lambda: uuid.uuid4().hex)
-    created: datetime.datetime = Field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
+    created: Moment = Field(default_factory=lambda: datetime.datetime.now(datetime.UTC))
     machine: Machine
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, ser_json_inf_nan="null")
@@ -294,12 +310,33 @@ class RecordError(ValueError):
     """A record could not be read: one sentence that says which file, where in it, and what is wrong."""
 
 
+def _is_unicode(text: str | bytes, raw: Any) -> bool:
+    """Return whether `raw`, parsed from `text`, holds no half of a pair of surrogates, which no file or database takes.
+
+    JSON's own reader lets them pass, as an escape and as bytes.
+    """
+    try:
+        data = text.encode() if isinstance(text, str) else bytes(text)
+        data.decode()
+        if b"\\ud" in data or b"\\uD" in data:  # whole pairs too: looked at closely
+            json.dumps(raw, ensure_ascii=False).encode()
+    except UnicodeError:
+        return False
+    return True
+
+
 def from_json(text: str | bytes, where: str = "record") -> Record:
     """Parse a record of any kind. Raises RecordError with one sentence that names `where` and the field."""
     try:
         raw = json.loads(text)
     except ValueError as error:
         raise RecordError(f"{where} is not JSON ({error}): make it again or restore it from a copy") from None
+    except RecursionError:
+        raise RecordError(
+            f"{where} is nested deeper than any record: make it again or restore it from a copy"
+        ) from None
+    if not _is_unicode(text, raw):
+        raise RecordError(f"{where} holds text that is no Unicode: make it again or restore it from a copy")
     schema = raw.get("schema") if isinstance(raw, dict) else None
     parts = schema.split("/") if isinstance(schema, str) else []
     if len(parts) != 3 or parts[0] != "workbench" or parts[1] not in RECORDS:

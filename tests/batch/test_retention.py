@@ -119,3 +119,20 @@ def test_wrong_usage_is_told(out, options, says):
     done = clean(out, *options)
     assert isinstance(done.exception, InputError) and says in str(done.exception)
     assert len(staying(out)) == 6
+
+
+def test_a_number_of_days_that_is_none_marks_nothing(out):
+    before = staying(out)
+    done = clean(out, "--days", "nan", "--delete")
+    assert isinstance(done.exception, InputError) and "not nan" in str(done.exception)
+    assert staying(out) == before
+
+
+def test_a_batch_whose_moment_has_no_offset_is_of_utc(out):
+    file = night(out, 40, "quick") / "batch.json"
+    described = json.loads(file.read_text())
+    file.write_text(json.dumps({**described, "created": "2025-01-01T00:00:00"}))
+    (gone,) = [each for each in retention.find_batches(out) if each.plan == "quick"]
+    assert gone.created == datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
+    assert clean(out, "--days", 1, "--delete").return_value == 0
+    assert not file.exists()

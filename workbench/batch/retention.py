@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -49,7 +50,8 @@ def find_batches(out: Path) -> list[Found]:
         with contextlib.suppress(WorkbenchError, OSError):
             batch = read_batch(folder)
             if batch is not None:
-                found.append(Found(folder, _plan_name(batch.plan, batch.name), batch.created, read_pin(folder)))
+                created = batch.created if batch.created.tzinfo else batch.created.replace(tzinfo=datetime.UTC)
+                found.append(Found(folder, _plan_name(batch.plan, batch.name), created, read_pin(folder)))
     return sorted(found, key=lambda each: (each.created, each.folder.name), reverse=True)
 
 
@@ -63,6 +65,8 @@ def fates(
     """
     if keep is None and days is None:
         raise InputError("say what stays: --keep N (the newest of each plan), --days D (the young ones), or both")
+    if days is not None and math.isnan(days):
+        raise InputError("--days takes a number of days, not nan")
     seen: dict[str, int] = {}
     found = []
     for batch in batches:

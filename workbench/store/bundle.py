@@ -23,7 +23,7 @@ import workbench
 from workbench import files
 from workbench.errors import InputError, WorkbenchError
 from workbench.measure.histogram import Histogram, HistogramError
-from workbench.record import Frozen, ProfileRecord, Record, RecordError, Run, from_json
+from workbench.record import Frozen, Moment, ProfileRecord, Record, RecordError, Run, from_json
 from workbench.store.bundle_entries import MANIFEST, MOST_BYTES, Entries, EntryError, record_id_of
 from workbench.store.database import Baseline
 from workbench.store.histogram_logs import logs_of
@@ -44,7 +44,7 @@ class Held(Frozen):
 
     record_id: str
     kind: str
-    created: datetime.datetime
+    created: Moment
 
 
 class Named(Frozen):
@@ -54,14 +54,14 @@ class Named(Frozen):
     hardware_key: str
     kernels: list[str]
     record_id: str
-    saved: datetime.datetime
+    saved: Moment
 
 
 class Manifest(Frozen):
     """What a bundle says of itself."""
 
     schema_name: str = Field(alias="schema")
-    created: datetime.datetime
+    created: Moment
     workbench: str
     records: list[Held]
     baselines: list[Named] = Field(default_factory=list)
@@ -208,8 +208,6 @@ class Bundle:
                 record = from_json(self.read(name), f"{self.path}: {name}")
             except RecordError as error:
                 raise InputError(str(error)) from None
-            except RecursionError:
-                raise InputError(f"{self.path}: {name} is nested deeper than any record: export it again") from None
             if (record.record_id, record.kind) != (held.record_id, held.kind):
                 raise InputError(f"{self.path}: {name} holds another record than its name says: export it again")
             if isinstance(record, ProfileRecord):

@@ -19,7 +19,7 @@ from workbench.files import data_folder
 from workbench.record import Record, RecordError, Run, from_json
 from workbench.store import postgresql, sqlite
 from workbench.store.migrations import NEWEST, migrate, version_of
-from workbench.store.sentences import sentence
+from workbench.store.sentences import moment_of, sentence
 from workbench.store.steps import circumstances_of
 from workbench.store.tables import BASELINES, CIRCUMSTANCES, COMPARISONS, RECORDS, RESULTS
 
@@ -99,8 +99,13 @@ class Store:
 
     def get(self, record_id: str) -> Record:
         """Return the record with this id, or whose id begins so. Raises InputError when there is not exactly one."""
-        begins = RECORDS.c.record_id.startswith(record_id, autoescape=True)
-        found = self._documents(sa.select(RECORDS.c.record_id, RECORDS.c.document).where(begins).limit(2))
+        wanted = sa.select(RECORDS.c.record_id, RECORDS.c.document)
+        found = self._documents(wanted.where(RECORDS.c.record_id == record_id))  # one may begin with all of another
+        if not found:
+            ids = RECORDS.c.record_id  # by a range in the order of code points: LIKE ignores case in SQLite alone
+            ordered = ids.collate("C") if self._engine.dialect.name == "postgresql" else ids
+            begins = (ordered >= record_id) & (ordered < record_id + chr(0x10FFFF))
+            found = self._documents(wanted.where(begins).limit(2))
         if len(found) != 1:
             told = "no record" if not found else "more than one record"
             raise InputError(f"{self.where} has {told} whose id begins with {record_id[:40]!r}")
@@ -149,15 +154,29 @@ class Store:
         with self.transaction() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-    def save_baseline(self, name: str, record: Record) -> None:
-        """Keep `record` under `name`, in place of what the name stood for on this machine and for these kernels."""
-        key = {"name": _checked_name(name), "hardware_key": record.machine.hardware_key, "kernels": _kernels(record)}
+    def save_baseline(self, name: str, record: Record, *, if_absent: bool = False) -> bool:
+        """Keep `record` under `name`, in place of what the name stood for on this machine and for these kernels.
+
+        With `if_absent` only where the name stands for nothing there, not even for one of the kernels: of several
+        processes that ask at the same time one saves its own. Returns whether it was saved; `record` is kept anyhow.
+        """
+        key = {"name": _checked_name(name), "hardware_key": record.machine.hardware_key, "kernels": kernels_of(record)}
         with self.transaction(writing=True) as connection:
             self._add(connection, record)
+            if if_absent and self._is_taken(connection, key):
+                return False
             same = [BASELINES.c[column] == value for column, value in key.items()]
             connection.execute(sa.delete(BASELINES).where(*same))
             row = {**key, "record_id": record.record_id, "saved": _stamp(datetime.datetime.now(datetime.UTC))}
             connection.execute(sa.insert(BASELINES).values(row))
+        return True
+
+    def _is_taken(self, connection: sa.Connection, key: dict[str, str]) -> bool:
+        """Return whether a baseline of that name and machine is about one of the kernels."""
+        same = [BASELINES.c[column] == key[column] for column in ("name", "hardware_key")]
+        found = connection.execute(sa.select(BASELINES.c.kernels).where(*same)).scalars()
+        wanted = set(key["kernels"].split(","))
+        return any(not wanted.isdisjoint(kernels.split(",")) for kernels in found)
 
     def baseline(self, name: str, kernel: str | None = None, hardware_key: str | None = None) -> Record | None:
         """Return the record that `name` stands for, or None: the one saved last where several fit."""
@@ -183,7 +202,7 @@ class Store:
                 row.hardware_key,
                 tuple(row.kernels.split(",")),
                 row.record_id,
-                datetime.datetime.fromisoformat(row.saved),
+                moment_of(row.saved, self.where),
             )
             for row in rows
         ]
@@ -192,6 +211,11 @@ class Store:
         present = sa.select(RECORDS.c.record_id).where(RECORDS.c.record_id == record.record_id)
         if connection.execute(present).first() is not None:
             return
+        try:
+            document = record.to_json()
+        except (ValueError, RecursionError) as error:  # nested too deeply, or text that is no Unicode
+            why = str(error).partition("\n")[0][:120]
+            raise InputError(f"record {record.record_id[:40]!r} cannot be kept in {self.where} ({why})") from None
         head = {
             "record_id": record.record_id,
             "kind": record.kind,
@@ -199,7 +223,7 @@ class Store:
             "hardware_key": record.machine.hardware_key,
             "host": record.machine.host,
             "git_revision": record.machine.git_revision,
-            "document": record.to_json(),
+            "document": document,
         }
         connection.execute(sa.insert(RECORDS).values(head))
         if isinstance(record, Run):
@@ -226,6 +250,8 @@ class Store:
                 yield connection
         except (DBAPIError, sqlite3.Error) as error:  # the second comes from preparing a connection
             raise sentence(error, self.where, self._sentences, self._secrets) from None
+        except (OverflowError, UnicodeError) as error:  # before it reaches the database: its driver's refusal
+            raise InputError(f"{self.where} takes no such number or text ({type(error).__name__})") from None
 
 
 def _insert_rows(connection: sa.Connection, table: sa.Table, record_id: str, rows: list[dict[str, Any]]) -> None:
@@ -239,7 +265,7 @@ def _insert_rows(connection: sa.Connection, table: sa.Table, record_id: str, row
         connection.execute(sa.insert(table), values)
 
 
-def _kernels(record: Record) -> str:
+def kernels_of(record: Record) -> str:
     """Return the kernels that a record is about, in the form of the column."""
     if isinstance(record, Run):
         return ",".join(sorted({result.kernel for result in record.results}))

@@ -144,7 +144,8 @@ def version_of(connection: sa.Connection) -> int:
 def migrate(connection: sa.Connection, where: str, newest: int = NEWEST) -> None:
     """Apply the steps that are missing, in the caller's transaction: all of them or none.
 
-    Raises InputError for a database that a later program has written, or that holds something else.
+    Raises InputError for a database that a later program has written, that holds something else, or whose records
+    cannot be read.
     """
     present = version_of(connection)
     if present > newest:
@@ -160,7 +161,11 @@ def migrate(connection: sa.Connection, where: str, newest: int = NEWEST) -> None
             )
         connection.exec_driver_sql("CREATE TABLE schema_version (version INTEGER PRIMARY KEY, applied TEXT NOT NULL)")
     for version in range(present + 1, newest + 1):
-        MIGRATIONS[version - 1](connection)
+        try:
+            MIGRATIONS[version - 1](connection)
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+            what = f"holds a record that cannot be read on the way to version {version} ({type(error).__name__})"
+            raise InputError(f"{where} {what}: it was left as it is, restore it from a copy") from None
         connection.execute(
             sa.text("INSERT INTO schema_version VALUES (:version, CURRENT_TIMESTAMP)"), {"version": version}
         )

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from workbench.errors import InputError
 from workbench.record import ProfileRecord, Record
-from workbench.store.database import Baseline, Store
+from workbench.store.database import Baseline, Store, kernels_of
+from workbench.store.sentences import moment_of
 from workbench.store.tables import BASELINES, RECORDS, RESULTS
 
 
@@ -41,7 +42,7 @@ def heads(store: Store, kernel: str | None = None, limit: int | None = None) -> 
     query = query.group_by(*columns).order_by(RECORDS.c.created.desc(), RECORDS.c.record_id).limit(limit)
     with store.transaction() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
-    return [Head(**{**row, "created": datetime.datetime.fromisoformat(row["created"])}) for row in rows]
+    return [Head(**{**row, "created": moment_of(row["created"], store.where)}) for row in rows]
 
 
 def _placeless(record: Record) -> Record:
@@ -53,11 +54,13 @@ def take_in(store: Store, records: Iterable[Record], baselines: Iterable[Baselin
     """Keep `records` in one transaction, or none of them; let `baselines` name some of them.
 
     Returns the ids that were new, and the names that stand for another record here and were left as they are. Raises
-    InputError for an id under which another record is kept.
+    InputError for an id under which another record is kept, and for a baseline that is none of its record's.
     """
     new, taken = [], []
+    about: dict[str, tuple[str, str]] = {}
     with store.transaction(writing=True) as connection:
         for record in records:
+            about[record.record_id] = (record.machine.hardware_key, kernels_of(record))
             query = sa.select(RECORDS.c.document).where(RECORDS.c.record_id == record.record_id)
             present = connection.execute(query).scalar()
             if present is None:
@@ -67,6 +70,11 @@ def take_in(store: Store, records: Iterable[Record], baselines: Iterable[Baselin
                 raise InputError(f"{store.where} keeps another record as {record.record_id}: nothing was taken in")
         for each in baselines:
             key = {"name": each.name, "hardware_key": each.hardware_key, "kernels": ",".join(each.kernels)}
+            if about.get(each.record_id) != (key["hardware_key"], key["kernels"]):
+                raise InputError(
+                    f"baseline {each.name[:80]!r} names another machine or other kernels than its record: nothing was "
+                    "taken in"
+                )
             same = [BASELINES.c[column] == value for column, value in key.items()]
             holder = connection.execute(sa.select(BASELINES.c.record_id).where(*same)).scalar()
             if holder is None:

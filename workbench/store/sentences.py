@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,16 @@ DISK_FULL = "was not changed because the disk is full: make room and run again"
 LOCKED = "was in use by another program for {seconds:g} s: run again"
 
 _OF_THE_RECORD = ("22", "23", "54")  # classes of SQLSTATEs: data, integrity, too long
+
+
+def moment_of(text: str, where: str) -> datetime.datetime:
+    """Return the moment that `text`, from a column of the store `where`, tells. Raises WorkbenchError."""
+    try:
+        moment = datetime.datetime.fromisoformat(text)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=datetime.UTC)
+    except ValueError:
+        what = f"has {text[:40]!r} where a moment is due"
+        raise WorkbenchError(f"{where} {what}: it was not written by a workbench, or restore it from a copy") from None
 
 
 @dataclass(frozen=True)

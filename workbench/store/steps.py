@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
+from workbench.store.sentences import moment_of
 from workbench.store.tables import ACCEPTED_STEPS, CIRCUMSTANCES, RECORDS, RESULTS
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ def rows_of(store: Store, kernel: str, variant: str | None = None, **equal: str)
         query = query.where(RESULTS.c[name] == value)
     query = query.order_by(RECORDS.c.created, RECORDS.c.record_id, RESULTS.c.place)
     with store.transaction() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+    for row in rows:
+        moment_of(row["created"], store.where)  # who reads a history need not look again
+    return rows
 
 
 def known_kernels(store: Store) -> dict[str, list[str]]:
@@ -97,6 +101,6 @@ def accepted_steps(store: Store, kernel: str) -> list[AcceptedStep]:
     with store.transaction() as connection:
         rows = [dict(row) for row in connection.execute(query).mappings()]
     for row in rows:
-        row["night"] = datetime.date.fromisoformat(row["night"])
-        row["accepted"] = datetime.datetime.fromisoformat(row["accepted"])
+        row["night"] = moment_of(row["night"], store.where).date()
+        row["accepted"] = moment_of(row["accepted"], store.where)
     return [AcceptedStep(**row) for row in rows]
