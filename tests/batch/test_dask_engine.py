@@ -319,3 +319,32 @@ def test_a_job_that_somebody_runs_here_by_hand_fails_alone(tmp_path, jobs, monke
         done, _ = run(tmp_path, Cluster(["alpha"], good), [absent, jobs[1]])
     assert [each.state.status for each in done] == ["failed", "finished"]
     assert "is being run by another process" in done[0].state.failure.sentence
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_the_time_of_a_job_begins_when_its_turn_on_the_host_has_come(tmp_path, jobs, monkeypatch, ends):
+    monkeypatch.setattr(dask_engine, "GRACE_S", 0.0)
+    monkeypatch.setattr(dask_engine, "_BEYOND_S", 0.0)
+
+    class Patient(Cluster):
+        looks = 0
+
+        def look(self):
+            self.looks += 1
+            for what, mark, news in self.kept if self.looks == 20 else ():
+                if what == "told" or ends:
+                    self.news.put((what, mark, news))
+            return super().look()
+
+        def submit(self, *arguments):
+            future = super().submit(*arguments)
+            self.kept = [self.news.get_nowait(), self.news.get_nowait()]
+            self.looks = 0
+            return future
+
+    cluster = Patient(["alpha"], good)
+    (done,), _ = run(tmp_path, cluster, [jobs[0].model_copy(update={"limit_s": 0.01})])
+    assert len(done.state.attempts) == (1 if ends else dask_engine.MOST_LOST)
+    assert done.state.status == ("finished" if ends else "failed")
+    if not ends:
+        assert "did not tell in time that it was over" in done.state.failure.sentence

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import math
 import queue
 import time
 import uuid
@@ -73,7 +74,7 @@ class _Try:
     future: Future
     started: datetime.datetime
     clock_s: float
-    deadline_s: float
+    deadline_s: float  # until it has begun, that of the whole batch
 
 
 @dataclass
@@ -169,9 +170,8 @@ class _Run:
             self._fail(waiting, str(error), kind="bad notebook")
             return
         mark, now_s = uuid.uuid4().hex, time.monotonic()
-        longest_s = (job.limit_s + GRACE_S) * (job.retries + 1)
-        # A job may wait on its host for another batch's; a worker that is lost is noticed sooner than by this.
-        deadline_s = now_s + 2 * longest_s + _BEYOND_S
+        # How long it waits for its turn on that host nobody knows; a worker that is lost is noticed by itself.
+        deadline_s = math.inf if self._work.ends_s is None else self._work.ends_s + _longest_s(job)
         future = self._cluster.submit(host, package, mark, job.name)
         now = datetime.datetime.now(datetime.UTC)
         self._running[mark] = _Try(waiting.place, mark, host, future, now, now_s, deadline_s)
@@ -197,6 +197,7 @@ class _Run:
         """Pass on what a job says while it runs."""
         job = self._work.jobs[attempt.place]
         if "started" in news:
+            attempt.deadline_s = time.monotonic() + _longest_s(job)
             self._listener.started(attempt.place, job)
         elif "note" in news:
             self._listener.note(f"{attempt.host.name}: {str(news['note'])[:500]}")
@@ -286,3 +287,8 @@ class _Run:
         dask_files.sweep_placeholder(self._work.folder / self._work.hardware_key / job.name, folder)
         self._done[place] = Done(folder, state)
         self._listener.ended(place, job, folder, state, again=again)
+
+
+def _longest_s(job: Job) -> float:
+    """Return how long a job that has begun may take until its worker has told that it is over."""
+    return (job.limit_s + GRACE_S) * (job.retries + 1) + _BEYOND_S

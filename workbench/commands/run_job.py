@@ -23,7 +23,8 @@ def command(params: Path, parent: int | None, store: str | None) -> int:
     """Run the job that PARAMS (a params.json) describes, into the folder that it lies in.
 
     Needs no engine, no plan and no network: a job of a night can be done again by hand. Prints one JSON line for each
-    cell that starts. Ends when the process that started it dies. Without --store the results stay in the folder.
+    cell that starts. Waits for other jobs on this host where either of them times something. Ends when the process that
+    started it dies. Without --store the results stay in the folder.
     """
     from workbench.parent import end_with_parent
 
@@ -31,6 +32,7 @@ def command(params: Path, parent: int | None, store: str | None) -> int:
     from workbench.batch.folder import locked
     from workbench.batch.job import State, read_job
     from workbench.batch.runner import run_job
+    from workbench.batch.turn import host_turn
     from workbench.gate.outcome import exit_of, read_outcome
     from workbench.report.html import write_report
 
@@ -44,7 +46,10 @@ def command(params: Path, parent: int | None, store: str | None) -> int:
         click.echo(json.dumps({"cell": cell, "cells": cells}))
 
     folder = params.parent.absolute()
-    with locked(folder) if parent is None else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        if parent is None:  # an engine holds both for the jobs that it starts
+            stack.enter_context(locked(folder))
+            stack.enter_context(host_turn(job.times, lambda text: click.echo(f"workbench: {text}", err=True)))
         state = run_job(job, folder, render, told)
     if state.failure is not None:
         click.echo(f"workbench: {job.title or job.name}: {state.failure.sentence}", err=True)
