@@ -23,7 +23,7 @@ def calls_per_operation(title: str, rows: Sequence[Mapping[str, Any]]) -> go.Fig
     """
     found = [row for row in rows if str(row.get("measured", "")).startswith(_CALL)]
     shown = sorted(
-        (row for row in found if row["counters"]["calls_per_operation"] >= LEAST_SHOWN),
+        (row for row in found if row["counters"].get("calls_per_operation", 0.0) >= LEAST_SHOWN),
         key=lambda row: -row["counters"]["calls_per_operation"],
     )[:MOST]
     figure = go.Figure()
@@ -45,6 +45,8 @@ def calls_per_operation(title: str, rows: Sequence[Mapping[str, Any]]) -> go.Fig
             )
     if not found:
         note(figure, "no system calls were counted here")
+    elif not shown and any("calls_per_operation" not in row["counters"] for row in found):
+        note(figure, "how often an operation makes them could not be told")
     elif not shown:
         note(figure, "an operation makes no system call")
     figure.update_xaxes(type="log", title_text="calls an operation (log)")
@@ -56,7 +58,7 @@ def calls_per_operation(title: str, rows: Sequence[Mapping[str, Any]]) -> go.Fig
     )
     table = Table(
         ("call", "an operation", "in the traced run", "by compiled code", "typical time", "of the operation", "where"),
-        tuple(_cells(row) for row in sorted(found, key=lambda row: -row["counters"]["calls_per_operation"])),
+        tuple(_cells(row) for row in sorted(found, key=lambda row: -row["counters"].get("calls_per_operation", 0.0))),
     )
     description = "Longer is more often; one call an operation is the line at 1. A clean operation has no bar."
     return finish(figure, f"System calls of an operation of {title}", description, table, row_height(shown, 40))
@@ -66,10 +68,10 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     counters = row["counters"]
     return (
         str(row["measured"]).removeprefix(_CALL),
-        f"{counters['calls_per_operation']:.4g}",
+        f"{counters['calls_per_operation']:.4g}" if "calls_per_operation" in counters else "not known",
         f"{counters['calls']:,.0f}",
         f"{100 * counters['compiled_share']:.0f} %" if counters["unwound"] else "not known",
         number(counters["typical_ns"], "ns"),
-        f"{100 * counters['share_of_operation']:.1f} %",
+        f"{100 * counters['share_of_operation']:.1f} %" if "share_of_operation" in counters else "not known",
         str(row["detail"]),
     )

@@ -8,7 +8,6 @@ futex calls of its locks; and each thread's share run alone tells who writes whi
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +19,7 @@ from workbench.profile import c2c
 from workbench.profile.contention_findings import Finding, judge, lines_name, point_name
 from workbench.profile.measured import MeasuredProfile
 from workbench.profile.system import variant_fields
-from workbench.profile.system_calls import Called, calls_of, run_figures, wait_shares
+from workbench.profile.system_calls import SLEEPING, Called, calls_of, run_figures, wait_shares, whole_runs
 from workbench.profile.system_running import Found, watch
 from workbench.profile.target import _events, _variant
 from workbench.profile.waits import INTERVAL_S
@@ -28,7 +27,7 @@ from workbench.profile.written_lines import Written
 from workbench.stats.median import median
 
 RELATED = 3  # variants measured beside the one that was named: its parent and its children
-_SLEEPS = re.compile(r"nanosleep|select|poll|sched_yield")
+_PAUSES = SLEEPING | {"sched_yield"}  # which gives the core away: how a spinning thread waits
 
 
 @dataclass
@@ -185,9 +184,13 @@ def _add_waits(profile: ContentionProfile, here: dict[str, float], found: Found,
         return
     operations = {str(int(row["size"])): row["operations"] for row in found.told.get("traced", ())}
     called = calls_of(found.log, operations, found.code_map, threads=level)
-    if not found.broken_off:
-        here["futex_calls_per_operation"] = sum(each.per_operation for each in called if each.name == "futex")
-        here["sleeping_calls_per_operation"] = sum(each.per_operation for each in called if _SLEEPS.search(each.name))
+    is_told = whole_runs(found.log, operations) > 0 and all(each.per_operation is not None for each in called)
+    if not found.broken_off and is_told:
+        often = [(each.name, each.per_operation or 0.0) for each in called]
+        here["futex_calls_per_operation"] = sum(amount for name, amount in often if name == "futex")
+        here["sleeping_calls_per_operation"] = sum(amount for name, amount in often if name in _PAUSES)
+    elif not found.broken_off:
+        profile.notes.append(f"{variant.full_name} with {level} threads: how often it waits could not be told")
     for each in called:
         if each.name == "futex":
             _add_lock_lines(profile, each, variant, level)

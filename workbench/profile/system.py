@@ -24,7 +24,7 @@ from workbench.profile.callgrind_job import call_job
 from workbench.profile.counted import LineNote
 from workbench.profile.measured import MeasuredProfile
 from workbench.profile.portable import Module, pack
-from workbench.profile.system_calls import INTERPRETER, Called, calls_of, run_figures, wait_shares
+from workbench.profile.system_calls import INTERPRETER, Called, calls_of, run_figures, wait_shares, whole_runs
 from workbench.profile.system_running import Found, watch
 from workbench.profile.target import _events, _variant, own_call
 
@@ -145,6 +145,7 @@ def built(title: str, found: Found, module: Module, written: str = "") -> Measur
     called: list[Called] = []
     if found.log is not None:
         called = calls_of(found.log, operations, found.code_map, module.origins, written, int(told["threads"]))
+        run["traced_runs"] = float(whole_runs(found.log, operations))
         _add_calls(profile, called, run)
         _say_cost(profile, found, run)
     _say_missing(profile, found)
@@ -168,14 +169,15 @@ def _add_calls(profile: MeasuredProfile, called: list[Called], run: dict[str, fl
             profile.outside[name] = profile.outside.get(name, 0.0) + outside
         compiled = each.by_compiled_code / each.calls
         profile.measured[CALL + each.name] = {
-            "calls_per_operation": each.per_operation,
             "calls": float(each.calls),
             "compiled_share": compiled,
             "unwound": float("not unwound" not in each.by_other),
             "typical_ns": each.typical_ns,
             "errors": float(each.errors),
-            "share_of_operation": _share(each, run),
         }
+        if each.per_operation is not None:
+            often = {"calls_per_operation": each.per_operation, "share_of_operation": _share(each, run)}
+            profile.measured[CALL + each.name] |= often
         by_line = sorted(each.by_line.items(), key=lambda pair: -pair[1])
         if by_line:
             line = by_line[0][0]
@@ -191,7 +193,7 @@ def _share(called: Called, run: dict[str, float]) -> float:
     waits = called.typical_ns > WAITS * run["bare_call_ns"]
     whole_ns = run["ns_per_operation"] * run["threads"] if waits else run["cpu_ns_per_operation"]
     cost_ns = max(called.typical_ns, run["bare_call_ns"])
-    return min(1.0, called.per_operation * cost_ns / whole_ns) if whole_ns else 0.0
+    return min(1.0, (called.per_operation or 0.0) * cost_ns / whole_ns) if whole_ns else 0.0
 
 
 def _say_cost(profile: MeasuredProfile, found: Found, run: dict[str, float]) -> None:

@@ -16,6 +16,22 @@ INTERPRETER = "interpreter"
 _BELOW = ("libc.so", "libc-", "libpthread", "ld-linux", "[vdso]", "linux-vdso")
 _MACHINE = "/kernels/machine/"
 _START = "/kernels/start_line.py"
+SLEEPING = frozenset(
+    [
+        "nanosleep",
+        "clock_nanosleep",
+        "select",
+        "pselect6",
+        "poll",
+        "ppoll",
+        "epoll_wait",
+        "epoll_pwait",
+        "epoll_pwait2",
+        "pause",
+    ]
+)
+"""Calls by which a thread goes to sleep of its own will, for a time or until something comes."""
+
 HARNESS = "start of the threads"  # what waits there is no part of an operation
 
 
@@ -24,7 +40,7 @@ class Called:
     """One system call: how often an operation makes it, what strace saw it take, and which lines made it."""
 
     name: str
-    per_operation: float  # without what a run makes whatever its size
+    per_operation: float | None  # without what a run makes whatever its size; None where it could not be told
     calls: int  # in the largest run that was traced whole
     typical_ns: float  # the median that strace saw, less what a call that does nothing shows
     errors: int
@@ -49,7 +65,7 @@ def calls_of(
 
     Where two sizes were traced whole, what is left between them is the operations' own; else, and where only compiled
     code is looked at, calls are divided by operations. A phase that was broken off gives a lower bound. With several
-    `threads` and neither, what belongs to an operation cannot be told, and is 0.
+    `threads` and neither, what belongs to an operation cannot be told, and is None.
     """
     whole = [phase for phase in log.phases if phase.ended_s is not None and operations.get(phase.name)]
     chosen = max(whole or log.phases, key=lambda phase: operations.get(phase.name, 0.0), default=None)
@@ -61,7 +77,7 @@ def calls_of(
         for places in [_Places(code_map, origins, module)]
         for name in dict.fromkeys(call.name for call in chosen.calls if places.of(call) != HARNESS)
     ]
-    return sorted(found, key=lambda each: (-each.per_operation, -each.calls, each.name))
+    return sorted(found, key=lambda each: (-(each.per_operation or 0.0), -each.calls, each.name))
 
 
 def _called(
@@ -76,7 +92,7 @@ def _called(
     calls = [call for call in phase.calls if call.name == name and places.of(call) != HARNESS]
     own = operations.get(phase.name, 0.0)
     took_s = median([call.took_s for call in calls])
-    called = Called(name, 0.0, len(calls), max(0.0, took_s - cost_s) * 1e9, sum(bool(call.error) for call in calls))
+    called = Called(name, None, len(calls), max(0.0, took_s - cost_s) * 1e9, sum(bool(call.error) for call in calls))
     for call in calls:
         place = places.of(call)
         if isinstance(place, Line):
@@ -88,8 +104,14 @@ def _called(
         called.per_operation = max(0.0, (len(calls) - before) / (own - operations[least.name]))
     elif own:
         known = any(call.frames for call in phase.calls)
-        called.per_operation = (called.by_compiled_code if known else len(calls) if threads == 1 else 0) / own
+        if known or threads == 1:
+            called.per_operation = (called.by_compiled_code if known else len(calls)) / own
     return called
+
+
+def whole_runs(log: Log, operations: Mapping[str, float]) -> int:
+    """Return how many runs were traced from their begin to their end: without one, no call says nothing."""
+    return sum(phase.ended_s is not None and bool(operations.get(phase.name)) for phase in log.phases)
 
 
 class _Places:

@@ -11,6 +11,7 @@ from workbench.gate.outcome import Outcome
 from workbench.profile.counted import Counted
 from workbench.profile.measured import measured_in
 from workbench.profile.system import CALL, RUN
+from workbench.profile.system_calls import SLEEPING
 
 CALL_SHARE = 0.02
 """A system call counts when it is worth this part of an operation's time: less is not worth a change."""
@@ -26,8 +27,6 @@ SWITCH_NS, SWITCH_SHARE = 2_000.0, 0.05
 
 JITTER_SHARE = 0.01
 """A core of which others take more than 1 % spoils a tail: interrupts of an idle Linux take a tenth of that."""
-
-_SLEEPING = ("nanosleep", "select", "poll", "epoll_wait")
 
 
 @dataclass(frozen=True)
@@ -52,18 +51,26 @@ def system_outcome(profile: Counted) -> Outcome:
         return Outcome(headline=f"Nothing was measured of {title}.", findings=_sentences(profile.notes))
     where = {str(row["measured"]): str(row["detail"]) for row in rows if "measured" in row}
     traced = any(name.startswith(CALL) for name in measured) or "strace_call_us" in profile.overhead
+    unknown = [name.removeprefix(CALL) for name, of in measured.items() if _is_unknown(name, of)]
+    told = traced and not unknown and run.get("traced_runs", 1.0) > 0
     judged = _calls(measured, where, run)
     judged += _switches(run) + _faults(run)
-    if not traced:
+    if not told:
         judged += _inside_linux(run)
     against = [each for each in judged if each.counts]
     if against:
         headline = f"{title} {'; it '.join(each.short for each in against)}."
-    elif traced:
+    elif told:
         headline = f"{title} asks nothing of Linux in its hot path: no system call, switch or page fault counts."
     else:
-        headline = f"{title} shows no switch or page fault that counts; its system calls were not counted."
+        calls = "how often it makes system calls could not be told" if traced else "its system calls were not counted"
+        headline = f"{title} shows no switch or page fault that counts; {calls}."
     findings = [each.sentence for each in judged]
+    if unknown:
+        names = plain(", ".join(unknown), 120)
+        findings.append(f"How often an operation makes these calls could not be told: {names}.")
+    elif traced and not told:
+        findings.append("No run was traced from its begin to its end, so how often it calls Linux could not be told.")
     findings += [_jitter_sentence(name, of) for name, of in measured.items() if name.startswith("jitter of ")]
     findings += _cost_sentences(profile, run)
     return Outcome(headline=headline, findings=[*findings, *_sentences(profile.notes)])
@@ -76,10 +83,10 @@ def _calls(
     found = []
     ranked = sorted(
         ((name, of) for name, of in measured.items() if name.startswith(CALL)),
-        key=lambda pair: -pair[1]["share_of_operation"],
+        key=lambda pair: -pair[1].get("share_of_operation", 0.0),
     )
     for name, of in ranked:
-        if of["share_of_operation"] < CALL_SHARE:
+        if of.get("share_of_operation", 0.0) < CALL_SHARE:
             continue
         call = plain(name.removeprefix(CALL))
         at = f" at {plain(where[name], 120)}" if where.get(name) else ""
@@ -88,7 +95,7 @@ def _calls(
         if call == "futex":
             short = f"waits for a lock in Linux (futex {often}{at})"
             told = f"It waits for a lock in Linux{at}: futex {often}, about {share} of an operation's time."
-        elif call.endswith(_SLEEPING):
+        elif call in SLEEPING:
             short = f"sleeps in its hot path: {call} {often}{at}"
             told = f"It sleeps in its hot path{at}: {call} {often}, about {share} of an operation's time."
         else:
@@ -97,6 +104,11 @@ def _calls(
             told = f"A system call in its hot path{at}: {call} {often}, some {least} each, about {share} of its time."
         found.append(Judged(told, short, True))
     return found
+
+
+def _is_unknown(name: str, of: Mapping[str, float]) -> bool:
+    """Return whether this is a system call of which it could not be told how often an operation makes it."""
+    return name.startswith(CALL) and "calls_per_operation" not in of
 
 
 def _often(times: float) -> str:

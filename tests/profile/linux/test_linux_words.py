@@ -44,6 +44,29 @@ def test_a_clean_operation_has_no_finding():
     )
 
 
+@pytest.mark.parametrize("name", ["pselect6", "epoll_pwait", "ppoll"])
+def test_every_call_that_sleeps_is_named_as_that(name):
+    calls = {name: {"calls_per_operation": 0.5, "typical_ns": 60_000.0, "share_of_operation": 0.9}}
+    assert "sleeps in its hot path" in system_outcome(a_system_profile(calls)).headline
+    control = {"epoll_ctl": calls[name]}
+    assert "makes a system call" in system_outcome(a_system_profile(control)).headline
+
+
+def test_what_could_not_be_counted_is_not_said_to_be_absent():
+    profile = a_system_profile({"futex": {}})
+    for figure in ("calls_per_operation", "share_of_operation"):
+        del profile.measured["system call futex"][figure]
+    told = system_outcome(profile)
+    assert told.headline.endswith("counts; how often it makes system calls could not be told.")
+    assert "How often an operation makes these calls could not be told: futex." in told.findings
+    assert figure_table(calls_per_operation("x", profile.rows())).rows[-1][1] == "not known"
+    no_run = system_outcome(a_system_profile(run={"traced_runs": 0.0}))
+    assert no_run.headline.endswith("could not be told.")
+    assert any(each.startswith("No run was traced from its begin") for each in no_run.findings)
+    whole = system_outcome(a_system_profile(run={"traced_runs": 2.0}))
+    assert "asks nothing of Linux" in whole.headline
+
+
 def test_without_strace_the_time_inside_linux_speaks():
     notes = ["system calls were not counted: strace is not on this machine; switches are shown"]
     quiet = system_outcome(a_system_profile(traced=False, notes=notes))

@@ -3,7 +3,7 @@
 from workbench.profile import bpf
 from workbench.profile.counted import Line
 from workbench.profile.strace import read
-from workbench.profile.system_calls import HARNESS, INTERPRETER, calls_of, run_figures
+from workbench.profile.system_calls import HARNESS, INTERPRETER, calls_of, run_figures, whole_runs
 
 LOG = """\
 100 1700000000.000100 access("/workbench-mark/nothing", R_OK) = -1 ENOENT (No such file or directory) <0.000030>
@@ -88,7 +88,13 @@ def test_what_a_run_makes_whatever_its_size_is_no_part_of_an_operation():
     called = {each.name: each.per_operation for each in calls_of(log, {"10": 10.0, "110": 110.0}, None)}
     assert called == {"read": 1.0, "mmap": 0.0}
     alone = {each.name: each.per_operation for each in calls_of(read(run(10, 10)), {"10": 10.0}, None, threads=2)}
-    assert alone == {"read": 0.0, "mmap": 0.0}, "one size, two threads and no stacks: nothing can be told"
+    assert alone == {"read": None, "mmap": None}, "one size, two threads and no stacks: nothing can be told"
+
+
+def test_runs_count_that_were_traced_whole():
+    log = read(LOG.splitlines(keepends=True))
+    assert whole_runs(log, {"8": 8.0, "64": 64.0}) == 1 and whole_runs(log, {"64": 64.0}) == 0
+    assert whole_runs(read([]), {"8": 8.0}) == 0
 
 
 def test_waiting_for_the_start_is_no_part_of_an_operation():
