@@ -6,7 +6,17 @@ from batch_folders import a_batch, a_job, a_profile, a_run, measured
 
 from workbench.errors import InputError
 from workbench.record import Verdict
-from workbench.report.diff import diff_html, diff_json, diff_lines, diff_nights, find_night, night_before
+from workbench.report.changes import Change
+from workbench.report.diff import (
+    MOST_ROWS,
+    Diff,
+    diff_html,
+    diff_json,
+    diff_lines,
+    diff_nights,
+    find_night,
+    night_before,
+)
 from workbench.report.view import read_batch_view
 
 SLOWER = {**factory.SPEEDS_NS, "aligned": 31.0 * 1.08}
@@ -37,6 +47,23 @@ def test_what_got_slower_is_found_and_points_to_its_line(tmp_path):
     assert page.index("SLOWER") < page.index("order_book/aligned") < page.index("Machine code")
     assert diff_lines(diff)[0].startswith("SLOWER: nightly-2026-01-05 against nightly-2026-01-04.")
     assert diff_json(diff)["results"][0]["verdict"] == "SLOWER"
+
+
+def test_a_page_of_very_many_changes_stops_and_says_how_many_more_there_are(tmp_path):
+    after = a_night(tmp_path / "n-1", a_run())
+
+    def many(verdict, count):
+        return [Change(verdict, f"k/v{n}", "p50", 1.1, 1.0, 1.2, "", after.jobs[0], None) for n in range(count)]
+
+    changes = [*many(Verdict.SLOWER, 8 + MOST_ROWS + 3), *many(Verdict.UNCHANGED, MOST_ROWS + 5)]
+    notes, code = [f"note {n}" for n in range(MOST_ROWS + 7)], [f"code {n}" for n in range(MOST_ROWS + 9)]
+    page = diff_html(Diff(after, after, changes, [], notes, code), tmp_path)
+    assert page.count(">k/v") == 8 + 2 * MOST_ROWS and page.count("<li>") == 2 * MOST_ROWS
+    assert f"and {MOST_ROWS + 3} more</a>" in page
+    for left in (3, 5, 7, 9):
+        assert f"and {left} more, in " in page
+    few = diff_html(Diff(after, after, many(Verdict.SLOWER, 9), [], notes[:1], []), tmp_path)
+    assert "and 1 more</a>" in few and " more, in " not in few and few.count(">k/v") == 9
 
 
 def test_the_same_night_again_is_unchanged(tmp_path):

@@ -8,8 +8,8 @@ from batch_folders import KEY, a_batch, a_job, a_profile, measured
 
 from workbench.gate.outcome import Outcome
 from workbench.record import Verdict
-from workbench.report.index import write_index
-from workbench.report.job import read_job_view
+from workbench.report.index import FIRST_CHANGES, MOST_CHANGES, MOST_LINKS, write_index
+from workbench.report.job import MOST_ARTEFACTS, read_job_view
 from workbench.report.lines import look_at, pointers, profile_view
 from workbench.report.view import read_batch_view
 
@@ -146,3 +146,19 @@ def test_arms_of_one_experiment_are_no_regressions(tmp_path):
     view = read_batch_view(a_batch(tmp_path, [a_job(tmp_path, "roadmap-1", [run], measured(), report=False)]))
     assert [row.a for row in view.jobs[0].regressions] == [f"{book}@main"], "the saved baseline alone was before"
     assert [change.variant for change in view.changes] == [book]
+
+
+def test_a_batch_of_very_many_changes_and_files_stops_and_says_how_many_more_there_are(tmp_path):
+    book, count = "order_book/aligned", FIRST_CHANGES + MOST_CHANGES + 3
+    rows = [
+        factory.comparison(f"{book}@main", book, 1.0 + place / 100, Verdict.SLOWER) for place in range(1, count + 1)
+    ]
+    run = factory.run(comparisons=rows, with_blocks=False)
+    name = a_job(tmp_path, "regression-1", [run], measured(), report=False)
+    for number in range(MOST_ARTEFACTS + 10):
+        (tmp_path / name / f"made-{number:03d}.txt").write_text("")
+    page = write_index(a_batch(tmp_path, [name])).read_text()
+    assert page.count("SLOWER</span></td>") == FIRST_CHANGES + MOST_CHANGES
+    assert f"and {MOST_CHANGES + 3} more</a>" in page and "and 3 more, in the reports" in page
+    assert page.count(">made-") == MOST_LINKS
+    assert f'href="{name}/">and {MOST_ARTEFACTS + 10 - MOST_LINKS} more</a>' in page

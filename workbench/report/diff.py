@@ -26,6 +26,8 @@ from workbench.report.view import BatchView
 
 STATISTICS = ("throughput", "p50", "p99")
 PAGE = "diff.html"
+FIRST_ROWS = 8  # on the first screen
+MOST_ROWS = 120  # of each table and list on the page, as on the site; `--json` has them all
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,11 @@ def diff_html(diff: Diff, folder: Path) -> str:
         title=f"{diff.after.folder.name} against {diff.before.folder.name}",
         sides=[(each, _relative(each.folder / "index.html", folder)) for each in (diff.before, diff.after)],
         facts=page.machine_facts(diff.after.machine) if diff.after.machine else [],
-        told=told,
+        first=told[:FIRST_ROWS],
+        told=told[FIRST_ROWS : FIRST_ROWS + MOST_ROWS],
+        told_count=len(told) - len(told[:FIRST_ROWS]),
         unchanged=[change for change in diff.changes if change.verdict is Verdict.UNCHANGED],
+        most=MOST_ROWS,
         sentence=_sentence(diff),
         link=link,
         policy=page.POLICY,

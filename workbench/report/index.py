@@ -22,6 +22,8 @@ from workbench.report.view import BatchView, read_batch_view, summary
 INDEX = "index.html"
 FIRST_FAILURES = 3  # on the first screen
 FIRST_CHANGES = 6  # on the first screen; the others follow the reports
+MOST_CHANGES = 120  # rows below them, as on the site; the reports have them all
+MOST_LINKS = 20  # to what one job made
 _SHOWN_FIRST = (Verdict.SLOWER, Verdict.ENVIRONMENT_INVALID, Verdict.UNRESOLVED, Verdict.FASTER)
 _MADE = ("results.json", "outcome.json", "params.json", "state.json", "executed.ipynb", "log.txt", "records/")
 
@@ -49,7 +51,8 @@ def index_html(view: BatchView) -> str:
         more_failed=max(0, len(failed) - FIRST_FAILURES),
         summary=summary(view.jobs),
         first=told[:FIRST_CHANGES],
-        others=told[FIRST_CHANGES:],
+        others=told[FIRST_CHANGES : FIRST_CHANGES + MOST_CHANGES],
+        others_left=max(0, len(told) - FIRST_CHANGES - MOST_CHANGES),
         unchanged=sum(change.verdict is Verdict.UNCHANGED for change in view.changes),
         facts=facts,
         rows=rows,
@@ -73,7 +76,8 @@ def _row(job: JobView, view: BatchView) -> dict[str, Any]:
         "link": view.link(job),
         "host": job.state.get("host", ""),
         "attempts": len(job.state.get("attempts") or ()),
-        "made": [(name, quote(str(folder / name)), _size(job.folder / name)) for name in made],
+        "made": [(name, quote(str(folder / name)), _size(job.folder / name)) for name in made[:MOST_LINKS]],
+        "made_left": max(0, len(made) - MOST_LINKS) + job.artefacts_left,
         "folder": quote(f"{folder}/"),
     }
 

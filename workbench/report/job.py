@@ -129,6 +129,15 @@ class JobView:
 
     def artefacts(self) -> list[str]:
         """Return the files that a report links to, relative to the job's folder: its own first, then what it made."""
+        return self._all_artefacts[: len(ARTEFACTS) + MOST_ARTEFACTS]
+
+    @property
+    def artefacts_left(self) -> int:
+        """Return how many files `artefacts` leaves out, a folder with many counted as one."""
+        return max(0, len(self._all_artefacts) - len(ARTEFACTS) - MOST_ARTEFACTS)
+
+    @property
+    def _all_artefacts(self) -> list[str]:
         known = [name for name in ARTEFACTS if (self.folder / name).exists()]
         skipped = {*ARTEFACTS, "report.html", "assets"}
         others: list[str] = []
@@ -139,7 +148,7 @@ class JobView:
             if len(inside) > MOST_ARTEFACTS:
                 inside = [path]
             others += [str(each.relative_to(self.folder)) for each in inside]
-        return known + others[:MOST_ARTEFACTS]
+        return known + others
 
 
 _MATTERS = (Verdict.SLOWER, Verdict.ENVIRONMENT_INVALID, Verdict.UNRESOLVED, Verdict.FASTER, Verdict.UNCHANGED)
