@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,20 @@ from workbench.errors import InputError, WorkbenchError
 from workbench.profile import scalene
 from workbench.profile.counted import Line
 from workbench.profile.profile import Profile
-from workbench.profile.scalene import LineTime, profile_of, profile_scalene, read_json, split
+from workbench.profile.scalene import HARNESS_TIME, HOME, LineTime, profile_of, profile_scalene, read_json, split
 
 sys.path.insert(0, str(Path(__file__).parent))
 import watched_code
+
+CATALOG, WATCHED = str(HOME / "kernels" / "catalog.py"), str(HOME / "workbench" / "profile" / "watched_child.py")
+
+
+def line_with(file, text):
+    """Return the last line of `file` that holds `text`."""
+    return max(number for number, line in enumerate(Path(file).read_text().splitlines(), 1) if text in line)
+
+
+CALL = line_with(CATALOG, "def run(self") + 10  # inside of the function that calls the compiled code
 
 
 def row(number, python=0.0, native=0.0, system=0.0):
@@ -25,16 +36,16 @@ def row(number, python=0.0, native=0.0, system=0.0):
 def recorded(tmp_path):
     """Return a file of the form that scalene 2.4 writes, cut to what is read."""
     functions = [
-        {"lineno": 109, "end_function_line": 125, "line": "Variant.replay"},
-        {"lineno": 127, "end_function_line": 153, "line": "Variant.run"},
+        {"lineno": CALL - 28, "end_function_line": CALL - 12, "line": "Variant.replay"},
+        {"lineno": CALL - 10, "end_function_line": CALL + 16, "line": "Variant.run"},
     ]
     file = tmp_path / "scalene.json"
     told = {
         "elapsed_time_sec": 2.0,
         "files": {
-            "/w/kernels/catalog.py": {"functions": functions, "lines": [row(130), row(137, 1.0, 60.0, 9.0)]},
+            CATALOG: {"functions": functions, "lines": [row(130), row(CALL, 1.0, 60.0, 9.0)]},
             "/w/peer.py": {"functions": [], "lines": [row(3, 10.0)]},
-            "/usr/lib/python3.11/threading.py": {"functions": [], "lines": [row(982, 0.0, 5.0, 15.0)]},
+            threading.__file__: {"functions": [], "lines": [row(982, 0.0, 5.0, 15.0)]},
         },
     }
     file.write_text(json.dumps(told))
@@ -51,8 +62,8 @@ def sampled():
 
 def test_lines_with_time_are_read_in_ms_with_the_function_around_them(tmp_path):
     times = list(read_json(recorded(tmp_path)))
-    assert times[0] == pytest.approx(LineTime("Variant.run", "/w/kernels/catalog.py", 137, 20.0, 1200.0, 180.0))
-    assert [each.line for each in times] == [137, 3, 982]
+    assert times[0] == pytest.approx(LineTime("Variant.run", CATALOG, CALL, 20.0, 1200.0, 180.0))
+    assert [each.line for each in times] == [CALL, 3, 982]
     profile = profile_of(times, "k/v")
     assert profile.outside == {"other threads": pytest.approx(400.0)} and profile.main == "time_ms"
     assert profile.total == pytest.approx(1600.0)
@@ -67,14 +78,36 @@ def test_the_calling_line_is_split_by_the_lines_that_the_sampler_saw(tmp_path):
     shares = {(line.function, line.line): counters["time_ms"] for line, counters in profile.counters.items()}
     assert shares == {("f", 1): pytest.approx(1050.0), ("g", 9): pytest.approx(350.0), ("", 3): pytest.approx(200.0)}
     assert sum(profile.stacks.values()) == pytest.approx(1600.0)
-    assert "scalene charges 1,400 ms to catalog.py:137" in profile.notes[-1]
+    assert f"scalene charges 1,400 ms to catalog.py:{CALL}" in profile.notes[-1]
     assert "as the line sampler saw them in a run of its own" in profile.notes[-1]
+
+
+def test_what_the_harness_does_around_the_calls_is_no_time_of_the_kernel():
+    times = [
+        LineTime("", WATCHED, line_with(WATCHED, "    run(function)"), 0.0, 500.0, 0.0),
+        LineTime("_spend", WATCHED, line_with(WATCHED, "wall_began, cpu_began = "), 30.0, 0.0, 0.0),
+        LineTime("", WATCHED, line_with(WATCHED, "target.prepare()"), 10.0, 0.0, 0.0),
+        LineTime("", CATALOG, CALL, 0.0, 300.0, 0.0),
+        LineTime("", CATALOG, line_with(CATALOG, "def check_parameters") + 5, 0.0, 7.0, 0.0),
+        LineTime("run", "/home/me/workbench/profile/mine.py", 3, 20.0, 0.0, 0.0),
+    ]
+    profile = profile_of(times, "k/v")
+    assert profile.outside == {HARNESS_TIME: pytest.approx(47.0)}
+    split(profile, sampled())
+    shares = {(line.function, line.line): counters["time_ms"] for line, counters in profile.counters.items()}
+    assert shares == {("f", 1): pytest.approx(600.0), ("g", 9): pytest.approx(200.0), ("run", 3): pytest.approx(20.0)}
+    assert sum(profile.stacks.values()) == pytest.approx(820.0)
+
+
+def test_a_users_file_is_not_taken_for_the_module_of_threads():
+    profile = profile_of([LineTime("f", "/home/me/my_threading.py", 3, 20.0, 0.0, 0.0)], "k/v")
+    assert profile.total == pytest.approx(20.0) and not profile.outside
 
 
 def test_without_the_sampler_the_calling_line_stays_whole_and_that_is_said(tmp_path):
     profile = profile_of(list(read_json(recorded(tmp_path))), "k/v")
     split(profile, None)
-    assert profile.counters[Line("Variant.run", "/w/kernels/catalog.py", 137)]["time_ms"] == pytest.approx(1400.0)
+    assert profile.counters[Line("Variant.run", CATALOG, 137)]["time_ms"] == pytest.approx(1400.0)
     assert "the lines that call: they stay whole" in profile.notes[-1]
 
 
@@ -97,6 +130,7 @@ def test_scalene_shows_lines_of_python_and_of_the_compiled_function_below(tmp_pa
     compiled = {line.line: profile.share(line) for line in profile.counters if line.function == "divide_and_add"}
     assert compiled[watched_code.line_of("total = 1.0 /")] > 0.5, str(profile)
     assert any("scalene charges" in note for note in profile.notes)
+    assert not any(str(HOME / "workbench" / "profile") in line.file for line in profile.counters), str(profile)
     assert {"cpu_slowdown", "run_s", "rate_per_s"} <= set(profile.overhead)
     assert json.loads((tmp_path / "divide_and_add.scalene.json").read_text())["files"]
 

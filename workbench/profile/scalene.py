@@ -7,8 +7,12 @@ are put in place of that line, and the profile says so. Source of the format: th
 
 from __future__ import annotations
 
+import ast
+import functools
 import json
+import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,11 +30,21 @@ from workbench.profile.target import _variant
 from workbench.profile.watched import ALONE_PART, Child, keep_files, state_overhead
 from workbench.profile.watched_job import job_of
 
+HARNESS_TIME = "the harness around the calls"
 RATE_PER_S = 100.0  # scalene's own default
 MIN_SECONDS = 1.0  # so that there are samples to share out
 LINES_S = 1.5  # how long the line sampler looks where no profile of it was given
-CALLERS = ("kernels/catalog.py", "kernels/crew.py", "workbench/profile/")  # lines there only call the target
-THREADS = "threading.py"  # where scalene charges what other threads do: mostly they wait
+HOME = Path(__file__).resolve().parents[2]
+CALLERS = {
+    "workbench/profile/watched_child.py": {"run_watched", "_target"},
+    "workbench/profile/target.py": {"run", "target_of", "_target_of_own", "_target_of_variant"},
+    "kernels/catalog.py": {"run", "replay"},
+    "kernels/crew.py": {"run_together", "_in_threads", "work"},
+}
+"""The functions whose lines only call the target, by file: `run_watched` and what lies between it and the target."""
+
+HARNESS = ("workbench/profile/", *CALLERS)  # the other lines there prepare each call and read clocks
+THREADS = os.path.realpath(threading.__file__)  # where scalene charges what other threads do: mostly they wait
 _SCRIPT = """import sys
 from pathlib import Path
 
@@ -91,7 +105,7 @@ def profile_scalene(
         profile = profile_of(list(read_json(told)), job.title)
         state_overhead(profile, "scalene", alone, watched)
         profile.overhead["rate_per_s"] = RATE_PER_S
-        if profile.outside:
+        if "other threads" in profile.outside:
             profile.notes.append(
                 "scalene divides each sample among all threads of the process, those that wait included: read the "
                 "shares of its lines, not their ms"
@@ -149,13 +163,17 @@ def _function_of(line: int, functions: list[tuple[int, int, str]]) -> str:
 
 
 def profile_of(times: list[LineTime], title: str) -> Profile:
-    """Return the profile of lines of Python: ``time_ms``, of which ``python_ms``, ``native_ms`` and ``system_ms``."""
+    """Return the profile of lines of Python: ``time_ms``, of which ``python_ms``, ``native_ms`` and ``system_ms``.
+
+    What other threads and what the harness around the calls took stands outside.
+    """
     profile = Profile(title, "cpu", "time_ms")
     for each in times:
-        if each.file.endswith(THREADS):
-            profile.outside["other threads"] = profile.outside.get("other threads", 0.0) + each.total_ms
-            continue
         line = Line(each.function, each.file, each.line)
+        other = "other threads" if os.path.realpath(each.file) == THREADS else HARNESS_TIME if _around(line) else ""
+        if other:
+            profile.outside[other] = profile.outside.get(other, 0.0) + each.total_ms
+            continue
         for counter in ("python_ms", "native_ms", "system_ms"):
             profile.add(line, counter, getattr(each, counter))
         profile.add(line, "time_ms", each.total_ms)
@@ -165,13 +183,39 @@ def profile_of(times: list[LineTime], title: str) -> Profile:
     return profile
 
 
+def _own_file(line: Line) -> str:
+    """Return the workbench's own file that a line stands in, from the folder of it all; empty for any other."""
+    path = Path(line.file)
+    return path.relative_to(HOME).as_posix() if path.is_relative_to(HOME) else ""
+
+
+def _calls(line: Line) -> bool:
+    """Return whether a line stands in a function that only calls the target. scalene does not always tell which."""
+    callers = CALLERS.get(_own_file(line))
+    return callers is not None and _function_of(line.line, _functions_in(line.file)) in callers
+
+
+@functools.cache
+def _functions_in(file: str) -> list[tuple[int, int, str]]:
+    """Return first line, last line and name of every function of a file."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    tree = ast.parse(Path(file).read_bytes())
+    found = [each for each in ast.walk(tree) if isinstance(each, functions)]
+    return [(each.lineno, each.end_lineno or each.lineno, each.name) for each in found]
+
+
+def _around(line: Line) -> bool:
+    """Return whether a line belongs to what surrounds the calls."""
+    return _own_file(line).startswith(HARNESS) and not _calls(line)
+
+
 def split(profile: Profile, lines: Profile | None) -> None:
     """Replace the lines that only call the kernel by the kernel's own, in the shares of the line sampler's `lines`.
 
     Without `lines`, or where they have no samples, the calling lines stay, and the profile says that they stand for
     all compiled time.
     """
-    calling = [line for line in profile.counters if any(part in line.file for part in CALLERS)]
+    calling = [line for line in profile.counters if _calls(line)]
     charged_ms = sum(profile.counters[line]["time_ms"] for line in calling)
     if not charged_ms:
         return
