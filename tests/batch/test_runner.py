@@ -179,6 +179,38 @@ def test_only_what_an_attempt_made_is_swept(tmp_path, monkeypatch):
     assert (folder / "letters" / "first.txt").is_file()
 
 
+def test_an_artefact_called_as_a_file_of_the_jobs_own_gets_another_name(tmp_path, monkeypatch):
+    def executes(notebook, values, limit_s, environment, execution, on_cell, log):
+        execution.notebook = notebook
+        scratch = Path(environment["WORKBENCH_JOB_FOLDER"])
+        for name in ("log.txt", "params.json", ".lock", "notebook-log.txt"):
+            (scratch / name).write_text("the notebook's")
+        (scratch / "state.json").mkdir()
+        return None
+
+    monkeypatch.setattr(runner, "execute", executes)
+    folder = tmp_path / "job"
+    folder.mkdir()
+    for own in ("params.json", ".lock"):
+        (folder / own).write_text("the job's")
+    state = runner.run_job(a_job(write_notebook(tmp_path / "tiny.ipynb", "1")), folder, render)
+    assert state.status == "finished" and read_state(folder) == state
+    assert "finished" in (folder / "log.txt").read_text()
+    assert all((folder / own).read_text() == "the job's" for own in ("params.json", ".lock"))
+    renamed = ["notebook-lock", "notebook-log.txt", "notebook-params.json", "notebook-state.json", "xnotebook-log.txt"]
+    assert state.made == ["executed.ipynb", *renamed] and all((folder / name).exists() for name in renamed)
+
+
+def test_what_a_killed_process_was_writing_is_swept(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "execute", no_execution)
+    folder = tmp_path / "job"
+    folder.mkdir()
+    for name in (".state.json.k3xq.writing", ".report.html.ab_1.writing", ".thesis.txt.a.writing"):
+        (folder / name).write_text("half")
+    runner.run_job(a_job(write_notebook(tmp_path / "tiny.ipynb", "1")), folder, render)
+    assert [path.name for path in folder.glob(".*")] == [".thesis.txt.a.writing"], "a person's own stays"
+
+
 def test_the_state_file_is_json_that_others_read(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "execute", no_execution)
     _, folder = run(tmp_path, "1")

@@ -53,6 +53,7 @@ from workbench.gate.rules import Rules, write_rules
 
 Render = Callable[[Path, State], None]
 OnCell = Callable[[int, int], None]
+_KEPT = (PARAMS, STATE, LOG, LOCK)  # the job's own: no notebook writes them
 _OWN = (EXECUTED, RESULTS, OUTCOME, RULES, REPORT)  # what an attempt may have left, by fixed names
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -128,6 +129,9 @@ def _attempt(job: Job, folder: Path, attempts: list[Attempt], made: list[str], o
             told = f"it could not be run: {type(error).__name__}: {error}"
             failure = Failure(kind="bad notebook", sentence=told, traceback=traceback.format_exc())
         log.info("finished" if failure is None else f"failed: {failure.sentence}")
+    for name in _KEPT:  # moved in, it would take the place of the job's own
+        if os.path.lexists(scratch / name):
+            os.replace(scratch / name, _free(scratch, name))
     begun = begun.model_copy(update={"made": sorted(item.name for item in scratch.iterdir())})
     write_state(folder, begun)  # before they are there: what a killed process leaves is known to be its own
     _move_in(scratch, folder)
@@ -184,7 +188,10 @@ def _sweep(folder: Path, made: list[str]) -> None:
     """Take away what an earlier attempt left, and nothing else: the folder may be one that a person chose."""
     for left in folder.glob(".attempt-*"):
         shutil.rmtree(left, ignore_errors=True)
-    kept = (PARAMS, STATE, LOG, LOCK, "", ".", "..")
+    for name in (*_KEPT, *_OWN):  # what a killed process was writing: it took no place
+        for left in folder.glob(f".{name}.*.writing"):
+            left.unlink(missing_ok=True)
+    kept = (*_KEPT, "", ".", "..")
     for name in {*made, *_OWN}:
         if name in kept or Path(name).name != name:  # a state that somebody else wrote names nothing outside
             continue
@@ -193,6 +200,13 @@ def _sweep(folder: Path, made: list[str]) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _free(scratch: Path, name: str) -> Path:
+    """Return the place of an artefact that the notebook called as a file of the job's own."""
+    stem = f"notebook-{name.lstrip('.')}"
+    taken = {each.name for each in scratch.iterdir()}
+    return scratch / next(each for n in range(len(taken) + 1) if (each := "x" * n + stem) not in taken)
 
 
 def _move_in(scratch: Path, folder: Path) -> None:
