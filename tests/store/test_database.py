@@ -156,7 +156,8 @@ def test_a_folder_that_cannot_hold_it_is_told(tmp_path):
         open_store(str(tmp_path))
 
 
-def test_a_read_only_database_is_told_and_can_be_read(tmp_path, file):
+def test_a_read_only_database_is_told_and_can_be_read(tmp_path, file, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     record = factory.run(with_blocks=False)
     file.add(record)
     path = tmp_path / "results.sqlite3"
@@ -164,6 +165,7 @@ def test_a_read_only_database_is_told_and_can_be_read(tmp_path, file):
     assert reader.runs() == [record]
     with pytest.raises(InputError, match="cannot be written"):
         reader.add(factory.run(seed=2, with_blocks=False))
+    assert not (tmp_path / "file:").exists(), "an address is no path: no folder of its name is made"
 
 
 @pytest.mark.parametrize(

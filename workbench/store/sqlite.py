@@ -16,9 +16,10 @@ BUSY_TIMEOUT_S = 30.0  # how long a writer waits for another one; a write takes 
 def engine(address: sa.URL, where: str) -> sa.Engine:
     """Return an engine for the file that `address` names; make the folder that it lies in.
 
-    Raises InputError where that folder cannot be made.
+    Of SQLite's own addresses (``file:/a/b?mode=ro`` with ``uri=true``) no folder is made: they name no path, and what
+    they may do stands in their options. Raises InputError where the folder cannot be made.
     """
-    if address.database:
+    if address.database and not ("uri" in address.query and address.database.startswith("file:")):
         try:
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
