@@ -132,9 +132,10 @@ def _profile(asked: Asked, watched: Watched, answer: dict[str, Any]) -> MemoryPr
 
 def _notes(facts: MemoryFacts) -> list[str]:
     tracked, watched = facts.tracked, facts.watched
+    sampled = " (sampled)" if watched.peak_is_sampled else ""
     rss = (
-        f"RSS at most {watched.peak_rss_bytes:,} bytes, {watched.after_rss_bytes - watched.before_rss_bytes:+,} over "
-        f"{watched.calls:,} calls without a profiler"
+        f"RSS at most {watched.peak_rss_bytes:,} bytes{sampled}, "
+        f"{watched.after_rss_bytes - watched.before_rss_bytes:+,} over {watched.calls:,} calls without a profiler"
     )
     if tracked.missing:
         told = [f"allocations by line and leaks were not recorded: {tracked.missing}", rss]

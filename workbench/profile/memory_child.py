@@ -143,6 +143,7 @@ def watch(job: MemoryJob, folder: Path, phases: Phases) -> dict[str, Any]:
         "duration_s": ended - began,
         "before_rss_bytes": before,
         "peak_rss_bytes": max(after, highest_bytes() if highest_again else 0),
+        "peak_is_sampled": not highest_again,  # the parent's samples then tell it
         "after_rss_bytes": after,
         "stopped_early": stopped,
         "rss_by_calls": _thinned(rows, 400),

@@ -31,6 +31,7 @@ class Watched(record.Frozen):
     duration_s: float
     before_rss_bytes: int
     peak_rss_bytes: int
+    peak_is_sampled: bool = False  # the highest of the samples: Linux would not tell the highest there was
     after_rss_bytes: int
     nrt_allocations_per_call: int | None = None  # as Numba counts them; None for what it did not compile
     stopped_early: bool = False  # it took so much memory that no further calls were made

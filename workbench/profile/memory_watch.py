@@ -96,12 +96,20 @@ def _told(folder: Path) -> str:
 
 
 def watched_of(answer: dict[str, Any], samples: Samples, folder: Path) -> Watched:
-    """Return what the watched process told, with the samples and the phases."""
+    """Return what the watched process told, with the samples and the phases.
+
+    Where Linux let it not begin its highest RSS anew, the highest sample during the calls stands in.
+    """
     lasted_s = samples.rows[-1][0] if samples.rows else 0.0
+    phases = _phases(folder, samples.began_ns)
+    if answer["peak_is_sampled"]:
+        calls = next(phase for phase in phases if phase.name == "calls")
+        seen = [rss for at_s, rss in samples.rows if calls.began_s <= at_s <= calls.ended_s]
+        answer = answer | {"peak_rss_bytes": max([answer["peak_rss_bytes"], answer["before_rss_bytes"], *seen])}
     return Watched(
         **answer,
         rss_over_time=samples.rows,
-        phases=_phases(folder, samples.began_ns),
+        phases=phases,
         sample_interval_ms=samples.interval_s * 1e3,
         sample_cost_us=samples.cost_s / max(1, samples.count) * 1e6,
         sampler_core_share=samples.cost_s / lasted_s if lasted_s else 0.0,

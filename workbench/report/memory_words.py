@@ -103,9 +103,10 @@ def process_sentences(profile: MemoryProfile) -> list[str]:
         growth = f"resident memory did not grow over {watched.calls:,} calls"
     else:
         growth = f"{watched.calls:,} calls are too few to tell whether resident memory grows"
+    sampled = f" (sampled every {watched.sample_interval_ms:.3g} ms)" if watched.peak_is_sampled else ""
     peak = number(float(watched.peak_rss_bytes), "bytes")
     held = f", of which the calls themselves held {number(float(tracked.peak_bytes), 'bytes')} at once"
-    told = [f"{title}: {growth}; it was {peak} at most{'' if tracked.missing else held}."]
+    told = [f"{title}: {growth}; it was {peak} at most{sampled}{'' if tracked.missing else held}."]
     calls = next((phase for phase in watched.phases if phase.name == "calls"), None)
     if calls is not None and calls.major_faults > MAJOR_FAULTS:
         told.append(f"{title}: {calls.major_faults:,} pages were read from disk while it was called (major faults).")
