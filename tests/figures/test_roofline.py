@@ -4,7 +4,8 @@ import factory
 import pytest
 
 from workbench import figures
-from workbench.figures import figure_table
+from workbench.figures import figure_name, figure_table
+from workbench.figures.roofline import REFUSED_PAGES
 from workbench.record import Result
 
 
@@ -59,5 +60,8 @@ def test_the_latency_curve_has_every_working_set_and_the_caches():
     assert list(figure.data[0].x) == [4096, 8388608] and list(figure.data[0].y) == [1.5, 30.0]
     assert figure_table(figure).rows[1] == ("8 MB", "30.0 ns", "27.0 ns", "33.0 ns")
     assert [note.text for note in figure.layout.annotations] == ["L1d", "L2"]
+    assert "asked for, to keep misses of the TLB out" in figure_name(figure)[1]
+    refused = limits().model_copy(update={"notes": [f"{REFUSED_PAGES} for a working set of 4 KB: so"]})
+    assert "asked for and refused: misses of the TLB" in figure_name(figures.working_set_latency(refused, []))[1]
     empty = factory.run(with_blocks=False).model_copy(update={"results": []})
     assert "no working set" in figures.working_set_latency(empty, []).layout.annotations[0].text

@@ -7,7 +7,22 @@ from kernels.machine import limits as loops
 from kernels.machine.memory import aligned
 from workbench import record
 from workbench.errors import InputError
-from workbench.measure.limits import MEMORY, REPEATS, Sample, curve_of, levels_of, measure_limits, row_of, run_of
+from workbench.figures.roofline import REFUSED_PAGES as LOOKED_FOR
+from workbench.measure import limits_child
+from workbench.measure.limits import (
+    MEMORY,
+    MEMORY_TIMES,
+    REFUSED_PAGES,
+    REPEATS,
+    LimitsJob,
+    Sample,
+    curve_of,
+    levels_of,
+    measure_limits,
+    row_of,
+    run_of,
+    too_small,
+)
 from workbench.measure.progress import Silent
 
 CACHES = {"L1d": 32768, "L1i": 32768, "L2": 2**20, "L3": 2**25}
@@ -58,6 +73,53 @@ def test_a_limit_is_the_median_with_its_interval():
     assert row_of(Sample(variant="L2", metric="load_latency", values=[1.0, 2.0])).low is None
 
 
+class Told:
+    """What a driver is told, kept."""
+
+    def __init__(self):
+        self.samples, self.notes = {}, []
+
+    def tell(self, sample=None, note=None, **others):
+        if sample:
+            self.samples[sample["variant"]] = sample["values"]
+        if note:
+            self.notes.append(note)
+
+
+def meeting():
+    told = Told()
+    return told, limits_child.Meeting(LimitsJob(seconds=0.001, levels={"L1d": 16384}, sizes=[4096]), told)
+
+
+def test_a_shared_addition_costs_what_each_core_waits(monkeypatch):
+    """Two cores that add at the same time each wait for the whole span: half of it would be a thing of two."""
+    asked = []
+    monkeypatch.setattr(limits_child.crew, "cores", lambda: [0, 1])
+    monkeypatch.setattr(limits_child.crew, "run_together", lambda calls: (asked.append(calls), 60_000))
+    told, under_way = meeting()
+    under_way._between_cores()
+    rounds = asked[1][0].args[1]
+    assert [call.args[1] for call in asked[1]] == [rounds, rounds]
+    assert told.samples["atomic add, two cores"] == [60_000 / rounds] * REPEATS
+
+
+def test_refused_huge_pages_are_told_once(monkeypatch):
+    given = {4096: 2**21, 2**21: 0, 2**22: 0}
+    monkeypatch.setattr(limits_child, "huge_bytes", lambda words: given[words.nbytes])
+    told, under_way = meeting()
+    for size in given:
+        assert under_way._huge_words(size).nbytes == size
+    (note,) = told.notes
+    assert LOOKED_FOR == REFUSED_PAGES, "the figure looks for this note"
+    assert note.startswith(f"{REFUSED_PAGES} for a working set of 2,048 KB")
+
+
+def test_memory_is_four_times_the_last_cache():
+    assert too_small(CACHES, 2**27) == [] == too_small({}, 2**20)
+    (note,) = too_small(CACHES, 2**27 - 2**20)
+    assert note.startswith("The largest working set, 127 MB, is not 4 times the last cache (32 MB)")
+
+
 def test_every_limit_is_measured():
     found = measure_limits(seconds=0.2, most_bytes=2**20, progress=Silent())
     metrics = {(row.variant, row.metric) for row in found.results}
@@ -73,6 +135,7 @@ def test_every_limit_is_measured():
     assert all(row.value > 0 and row.samples == REPEATS for row in found.results)
     assert all(row.low <= row.value <= row.high for row in found.results)
     largest = max(found.machine.caches.values(), default=0)
-    assert any("is partly that cache" in note for note in found.notes) == (2 * largest > 2**20)
+    assert any("is partly that cache" in note for note in found.notes) == (MEMORY_TIMES * largest > 2**20)
+    assert sum(note.startswith(REFUSED_PAGES) for note in found.notes) <= 1
     run = run_of(found)
     assert record.from_json(run.to_json()) == run and run.workload.events == 0

@@ -42,7 +42,8 @@ def test_limits_are_told_with_what_they_mean():
     assert outcome.headline == "A load from memory takes 100 ns here, 350 cycles of a core that runs at 3.50 GHz."
     told = " ".join(outcome.findings)
     for words in ("1.10 ns in L1d", "10.0 GB/s from memory", "1.30 times as long", "below 28.0 ns has a percentile",
-                  "takes 5.00 ns where nobody else", "and back in 200 ns", "10 times as long"):  # fmt: skip
+                  "takes 5.00 ns where nobody else", "and back in 200 ns",
+                  "each waits 50.0 ns for an addition, 10 times as long"):  # fmt: skip
         assert words in told, words
 
 
@@ -57,18 +58,25 @@ def test_a_kernel_is_placed_by_its_counts_and_its_time():
 
 
 @pytest.mark.parametrize(
-    ("instructions", "misses", "words"),
+    ("instructions", "misses", "far", "percent", "words"),
     [
-        (200.0, 0.01, "bound by the core"),
-        (20.0, 0.05, "it waits"),
-        (100.0, 2.0, "bound by what memory can bring"),
+        (200.0, 0.01, 0.0, (0.0, 0.1), "bound by the core"),
+        (20.0, 0.05, 0.0, (0.0, 0.4), "it waits"),
+        (100.0, 2.0, 2.0, (64.0, 0.0), "bound by what memory can bring"),
+        (100.0, 2.0, 0.0, (0.0, 16.0), "it waits"),
+        (100.0, 8.0, 0.5, (16.0, 60.0), "bound by what the caches behind the first can bring"),
+        (200.0, 0.0, 0.0, (0.0, 0.0), "bound by the core"),
     ],
 )
-def test_it_is_said_what_binds_a_kernel(instructions, misses, words):
-    counts = {"instructions": instructions, "d1_misses": misses, "ll_misses": 0.0}
+def test_it_is_said_what_binds_a_kernel(instructions, misses, far, percent, words):
+    counts = {"instructions": instructions, "d1_misses": misses, "ll_misses": far}
     rows = point(run_with([mean(20.0)]), "k/v", counts)
-    (told,) = [each for each in machine_outcome(run_with([*LIMITS, *rows])).findings if each.startswith("k/v")]
-    assert words in told
+    last = limit("L3", "read_bandwidth", 40e9, "bytes/s")
+    findings = machine_outcome(run_with([*LIMITS, last, *rows])).findings
+    (told,) = [each for each in findings if each.startswith("k/v")]
+    assert words in told and " does about " in told
+    assert "about {:.1f} % of what memory could bring and at most {:.1f} % of what L3".format(*percent) in told
+    assert any("of the first 20,000 events, and of a build that valgrind can run" in each for each in findings)
 
 
 def test_without_valgrind_the_limits_are_told_all_the_same(monkeypatch):

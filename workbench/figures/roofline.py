@@ -20,6 +20,7 @@ from workbench.record import Result, Run
 
 KERNEL = "machine"  # what the limits are results of
 POINTS = "roofline"  # the statistic of what places a kernel
+REFUSED_PAGES = "Linux gave no huge pages"  # how the note begins that says so
 _QUIET = "#808894"
 _LEVELS = {"L2": "solid", "L3": "dash", "memory": "dot"}
 
@@ -73,9 +74,9 @@ def working_set_latency(run: Run, levels: Sequence[tuple[str, int]]) -> go.Figur
     table = Table(
         ("working set", "ns", "from", "to"), tuple((_bytes(int(row.variant)), *_interval(row)) for row in rows)
     )
-    described = (
-        "Each step up is a level of memory that the working set no longer fits; huge pages, so that no TLB is met."
-    )
+    described = "Each step up is a level of memory that the working set no longer fits. Huge pages were asked for"
+    refused = any(each.startswith(REFUSED_PAGES) for each in run.notes)
+    described += " and refused: misses of the TLB are in it." if refused else ", to keep misses of the TLB out."
     return finish(figure, "What a load waits, by the size of what is read", described, table, 400)
 
 

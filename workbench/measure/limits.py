@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 KERNEL = "machine"  # what the results are of
 MEMORY = "memory"  # the level behind the last cache
+MEMORY_TIMES = 4  # so many times the last cache: of a smaller working set that cache holds more than a quarter
 REPEATS = 7  # of each loop: six would do for a sign interval, one more may be disturbed
+REFUSED_PAGES = "Linux gave no huge pages"  # how the note begins that says so
 _UNITS = {
     "load_latency": "ns", "chase_latency": "ns", "read_bandwidth": "bytes/s", "write_bandwidth": "bytes/s",
     "copy_bandwidth": "bytes/s", "frequency": "Hz", "instruction_rate": "instructions/s", "cost": "ns", "step": "ns",
@@ -66,7 +68,7 @@ class Limits:
 def levels_of(caches: Mapping[str, int], most_bytes: int) -> dict[str, int]:
     """Return the working set that meets each level: half of a cache, a quarter of the last, which others use as well.
 
-    The memory behind them is met by `most_bytes`, which has to be four times the last cache to be worth its name; a
+    The memory behind them is met by `most_bytes`, which has to be `MEMORY_TIMES` the last cache to be worth its name; a
     cache that is larger than that is left out. Raises InputError for less than 64 KB.
     """
     if most_bytes < 65_536:
@@ -75,6 +77,17 @@ def levels_of(caches: Mapping[str, int], most_bytes: int) -> dict[str, int]:
     last = list(sizes)[-1:]
     found = {name: size // (4 if name in last else 2) for name, size in sizes.items() if size <= most_bytes}
     return {**found, MEMORY: most_bytes}
+
+
+def too_small(caches: Mapping[str, int], most_bytes: int) -> list[str]:
+    """Return a note where `most_bytes` meet the last cache as well as the memory behind it."""
+    largest = max(caches.values(), default=0)
+    if most_bytes >= MEMORY_TIMES * largest:
+        return []
+    return [
+        f"The largest working set, {most_bytes >> 20} MB, is not {MEMORY_TIMES} times the last cache "
+        f"({largest >> 20} MB): what is called memory here is partly that cache."
+    ]
 
 
 def curve_of(most_bytes: int) -> list[int]:
@@ -100,12 +113,7 @@ def measure_limits(*, seconds: float = 10.0, most_bytes: int = 2**28, progress: 
     notes: list[str] = []
     machine = fingerprint()
     levels = levels_of(machine.caches, most_bytes)
-    largest = max(machine.caches.values(), default=0)
-    if most_bytes < 2 * largest:
-        notes.append(
-            f"The largest working set, {most_bytes >> 20} MB, is not twice the last cache ({largest >> 20} MB): what "
-            "is called memory here is partly that cache."
-        )
+    notes += too_small(machine.caches, most_bytes)
     job = LimitsJob(seconds=seconds, levels=levels, sizes=curve_of(most_bytes))
     crew = Crew(shown.note)
     samples: list[Sample] = []

@@ -11,11 +11,11 @@ import numpy as np
 
 from kernels import crew
 from kernels.machine import limits as loops
-from kernels.machine.memory import CACHE_LINE_BYTES, aligned, huge
+from kernels.machine.memory import CACHE_LINE_BYTES, aligned, huge, huge_bytes
 from workbench.measure import closed_loop
 from workbench.measure.child import Driver, serve
 from workbench.measure.clock import measure_clock
-from workbench.measure.limits import MEMORY, REPEATS, LimitsJob, Sample
+from workbench.measure.limits import MEMORY, REFUSED_PAGES, REPEATS, LimitsJob, Sample
 from workbench.measure.replicate import pin
 
 _LEAST_NS = 200_000  # of one timed call: the call from Python takes a microsecond
@@ -54,6 +54,7 @@ class Meeting:
         self._driver = driver
         self._of = len(job.sizes) + 4 * len(job.levels) + 8
         self._done = 0
+        self._refused = False  # whether Linux has given ordinary pages where huge ones were asked for
         self._least_ns = max(_LEAST_NS, job.seconds * 1e9 / self._of / (REPEATS + 1))
 
     def all(self) -> None:
@@ -64,7 +65,7 @@ class Meeting:
             for level, size in self._job.levels.items():
                 self._level(level, size)
             for size in self._job.sizes:
-                words = _huge_words(size)
+                words = self._huge_words(size)
                 loops.make_chase(words)
                 self._tell(str(size), "chase_latency", self._chased(words))
 
@@ -92,13 +93,13 @@ class Meeting:
             found.append(crew.run_together(calls)[1] / rounds)
             counters = aligned(8, np.int64)
             both = [partial(loops.atomic_adds, counters, rounds)] * 2
-            shared.append(crew.run_together(both)[1] / (2 * rounds))
+            shared.append(crew.run_together(both)[1] / rounds)  # what one core waits, as where nobody shares it
         self._tell("two cores", "round_trip", found)
         self._tell("atomic add, two cores", "cost", shared)
 
     def _level(self, level: str, size: int) -> None:
         """Measure latency and bandwidths of one level by a working set of `size` bytes."""
-        words = _huge_words(size)
+        words = self._huge_words(size)
         loops.make_chase(words)
         self._tell(level, "load_latency", self._chased(words))
         if level == MEMORY:
@@ -110,6 +111,20 @@ class Meeting:
         self._bandwidth(level, "write_bandwidth", partial(loops.write_all, words), words.nbytes)
         copied = partial(loops.copy_all, words[:half], words[half : 2 * half])
         self._bandwidth(level, "copy_bandwidth", copied, half * 8)
+
+    def _huge_words(self, size: int) -> np.ndarray:
+        """Return `size` bytes as int64, on huge pages where Linux gives them: the TLB is then out of the picture.
+
+        Where it did not, that is told, once.
+        """
+        words = huge(size // CACHE_LINE_BYTES * loops.WORDS_PER_LINE, np.int64)
+        if not self._refused and huge_bytes(words) < size:
+            self._refused = True
+            self._driver.tell(
+                note=f"{REFUSED_PAGES} for a working set of {size >> 10:,} KB: loads that miss the TLB are in the "
+                "latencies and bandwidths, which are then not of the caches and the memory alone"
+            )
+        return words
 
     def _chased(self, words: np.ndarray) -> list[float]:
         """Return ns per load of a chase, once every line has been seen."""
@@ -137,11 +152,6 @@ class Meeting:
         sample = Sample(variant=variant, metric=metric, values=values)
         part = min(1.0, self._done / self._of)
         self._driver.tell(sample=sample.model_dump(), part=part, doing=f"{metric.replace('_', ' ')} of {variant}")
-
-
-def _huge_words(size: int) -> np.ndarray:
-    """Return `size` bytes as int64, on huge pages where Linux gives them: the TLB is then out of the picture."""
-    return huge(size // CACHE_LINE_BYTES * loops.WORDS_PER_LINE, np.int64)
 
 
 def _elapsed_ns(call: Callable[[int], Any], count: int) -> int:

@@ -23,6 +23,8 @@ PLACED = (
     "order_pool/stack", "positions/aligned", "tick_to_order/combined",
 )  # fmt: skip
 _EVENTS = 20_000  # simulated of each kernel: valgrind runs code some fifty times slower
+_LINE_BYTES = 64  # as the simulated caches have them
+_LEAST_BYTES = 0.001 * _LINE_BYTES  # of an operation: one line in a thousand, where nothing is fetched
 _SIMULATED = ("instructions", "d1_misses", "ll_misses")
 
 
@@ -93,7 +95,7 @@ def simulated(name: str, events: int = _EVENTS) -> dict[str, float]:
     }
 
 
-def point(run: Run, name: str, counts: dict[str, float], line_bytes: int = 64) -> list[Result]:
+def point(run: Run, name: str, counts: dict[str, float]) -> list[Result]:
     """Return the rows that place `name`: instructions for a byte from behind the first cache, and a second.
 
     A kernel that fetches nothing is given one line in a thousand operations: a logarithm has no infinity.
@@ -103,7 +105,7 @@ def point(run: Run, name: str, counts: dict[str, float], line_bytes: int = 64) -
     mean = next((row for row in run.results if (row.kernel, row.variant, row.statistic) == wanted), None)
     if mean is None:
         raise WorkbenchError(f"{name} was not measured")
-    fetched = max(counts["d1_misses"], 0.001) * line_bytes
+    fetched = max(counts["d1_misses"] * _LINE_BYTES, _LEAST_BYTES)
 
     def row(metric: str, unit: str, value: float) -> Result:
         return Result(
@@ -114,7 +116,7 @@ def point(run: Run, name: str, counts: dict[str, float], line_bytes: int = 64) -
     return [
         row("intensity", "instructions/byte", counts["instructions"] / fetched),
         row("instruction_rate", "instructions/s", counts["instructions"] / mean.value * 1e9),
-        row("fetched", "bytes/operation", counts["d1_misses"] * line_bytes),
+        row("fetched", "bytes/operation", counts["d1_misses"] * _LINE_BYTES),
         row("ll_misses", "misses/operation", counts["ll_misses"]),
     ]
 
@@ -226,30 +228,50 @@ def _prices(run: Run) -> list[str]:
     trip, shared = limit(run, "two cores", "round_trip"), limit(run, "atomic add, two cores", "cost")
     if trip and shared and atomic:
         told.append(
-            f"A line goes to another core and back in {number(trip.value, 'ns')}; an atomic addition that two cores "
-            f"share takes {number(shared.value, 'ns')}, {shared.value / atomic.value:.3g} times as long."
+            f"A line goes to another core and back in {number(trip.value, 'ns')}; where two cores add to one counter, "
+            f"each waits {number(shared.value, 'ns')} for an addition, {shared.value / atomic.value:.3g} times as long."
         )
     return told
 
 
 def _bound(run: Run) -> list[str]:
-    """Return of each placed kernel how far it is from each roof, and what that means."""
+    """Return of each placed kernel how far it is from each roof, and what that means.
+
+    What misses the last level comes from memory. The rest comes from the caches behind the first, the simulation does
+    not say from which: it is held against the last of them, which brings least, so the share is at most that.
+    """
     peak, memory = limit(run, "core", "instruction_rate"), limit(run, MEMORY, "read_bandwidth")
     found: dict[str, dict[str, float]] = {}
     for row in run.results:
         if row.statistic == POINTS:
             found.setdefault(f"{row.kernel}/{row.variant}", {})[row.metric] = row.value
-    if peak is None or memory is None:
+    cache = limit(run, "L3", "read_bandwidth") or limit(run, "L2", "read_bandwidth")
+    if peak is None or memory is None or not found:
         return []
-    told = []
+    told = [
+        f"Instructions and misses of a kernel are simulated: of the first {_EVENTS:,} events, and of a build that "
+        "valgrind can run. Times are measured, of the build for this CPU and the whole workload."
+    ]
     for name, own in found.items():
         core = own["instruction_rate"] / peak.value
-        brought = own["instruction_rate"] / own["intensity"] / memory.value
+        brought = _per_second(own, min(own["ll_misses"] * _LINE_BYTES, own["fetched"])) / memory.value
+        near = own["fetched"] - own["ll_misses"] * _LINE_BYTES
+        held = _per_second(own, max(near, 0.0)) / cache.value if cache else 0.0
         bound = "it is bound by the core" if core > 0.5 else "it waits, for loads one after the other or for branches"
-        if brought > 0.5:
-            bound = "it is bound by what memory can bring, if it lies there"
+        if max(brought, held) > 0.5:
+            where = "memory" if brought >= held else "the caches behind the first"
+            bound = f"it is bound by what {where} can bring"
+        fetches = f"about {100 * brought:.1f} % of what memory could bring"
+        if cache:
+            fetches += f" and at most {100 * held:.1f} % of what {cache.variant} could"
         told.append(
-            f"{plain(name)} does {number(own['instruction_rate'], 'instructions/s')}, {100 * core:.0f} % of what the "
-            f"core can do, and fetches {100 * brought:.1f} % of what memory could bring: {bound}."
+            f"{plain(name)} does about {number(own['instruction_rate'], 'instructions/s')}, {100 * core:.0f} % of what "
+            f"the core can do, and fetches {fetches}: {bound}."
         )
     return told
+
+
+def _per_second(own: dict[str, float], size: float) -> float:
+    """Return how many bytes a second a kernel brings that brings `size` bytes an operation."""
+    operations_per_s = own["instruction_rate"] / own["intensity"] / max(own["fetched"], _LEAST_BYTES)
+    return operations_per_s * size
