@@ -49,6 +49,13 @@ def test_a_roof_is_the_lower_of_the_core_and_of_what_memory_brings():
     assert rows["k/a"] == ("k/a", "2.00", "6.00 G instructions/s", "50 %", "0.250")
 
 
+def test_no_two_of_many_points_look_alike():
+    names = [f"k/{number}" for number in range(20)]
+    figure = figures.roofline(limits(*(row for name in names for row in point(name, 2.0, 6e9))))
+    looks = [(trace.marker.color, trace.marker.symbol) for trace in figure.data if trace.mode == "markers"]
+    assert len(set(looks)) == len(names)
+
+
 def test_a_roofline_without_kernels_says_so():
     assert "no kernel was placed" in figures.roofline(limits()).layout.annotations[0].text
     nothing = factory.run(with_blocks=False).model_copy(update={"results": []})

@@ -28,6 +28,9 @@ def test_a_bar_reaches_from_what_the_step_stands_on_to_its_own_cost():
     ]
     verdicts = (Verdict.FASTER, Verdict.SLOWER, Verdict.UNCHANGED, Verdict.UNRESOLVED)
     assert [bar.marker.color for bar in bars[1:]] == [VERDICT_COLOURS[verdict] for verdict in verdicts]
+    beside = {note.y: note.text for note in drawn().layout.annotations if " ns" in note.text}
+    assert beside[0] == "  100 ns", "the start has no verdict"
+    assert [beside[place].rpartition(", ")[2] for place in (1, 2, 3, 4)] == [verdict.value for verdict in verdicts]
     assert "SLOWER" in bars[2].hovertext and "+20.0 %" in bars[2].hovertext
 
 

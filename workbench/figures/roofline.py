@@ -103,7 +103,7 @@ def roofline(run: Run) -> go.Figure:
     for place, (name, intensity, rate, _) in enumerate(points):
         figure.add_scatter(
             x=[intensity], y=[rate], mode="markers", name=label(name),
-            marker={"color": colour_of(place), "symbol": SYMBOLS[place % len(SYMBOLS)], "size": 12},
+            marker={"color": colour_of(place), "symbol": _symbol(place), "size": 12},
             text=[f"{label(name)}: {number(intensity)} instructions a byte, {number(rate)}/s"],
             hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
@@ -121,6 +121,11 @@ def roofline(run: Run) -> go.Figure:
     finish(figure, "Roofline: what each kernel does, and what it could", described, table, 470 + 12 * len(points))
     figure.update_layout(margin_t=84 + 12 * len(points), legend={"font": {"size": 11}})
     return figure
+
+
+def _symbol(place: int) -> str:
+    """Return the symbol of a point: once all colours were used, each comes again with another symbol."""
+    return SYMBOLS[(place + place // len(COLOURS)) % len(SYMBOLS)]
 
 
 def _points(run: Run) -> list[tuple[str, float, float, float]]:

@@ -105,6 +105,7 @@ def _draw_path(figure: go.Figure, run: Run, cell: str, steps: Sequence[Idea], pa
         before = ground.value if ground else 0.0
         colour = VERDICT_COLOURS[row.verdict] if row else _QUIET
         change = f", {percent_change(row.ratio)}" if row else ""
+        verdict = f", {row.verdict.value}" if row else ""
         low, high = sorted((before, mean.value))
         figure.add_bar(
             x=[high - low],
@@ -113,7 +114,7 @@ def _draw_path(figure: go.Figure, run: Run, cell: str, steps: Sequence[Idea], pa
             orientation="h",
             width=_BAR,
             marker={"color": colour},
-            hovertext=f"{label(name)}: {number(mean.value, 'ns')}{change}" + (f", {row.verdict.value}" if row else ""),
+            hovertext=f"{label(name)}: {number(mean.value, 'ns')}{change}{verdict}",
             hoverinfo="text",
             row=1,
             col=1,
@@ -122,10 +123,10 @@ def _draw_path(figure: go.Figure, run: Run, cell: str, steps: Sequence[Idea], pa
         end = max(high, mean.high or mean.value)
         widest = max(widest, end)
         figure.add_annotation(
-            text=f"  {number(mean.value, 'ns')}{change}", x=end, y=places[name], xanchor="left", showarrow=False,
-            row=1, col=1,
+            text=f"  {number(mean.value, 'ns')}{change}{verdict}", x=end, y=places[name], xanchor="left",
+            showarrow=False, row=1, col=1,
         )  # fmt: skip
-    figure.update_xaxes(range=[0, widest * 1.35], title_text="time of one operation (ns, mean, from zero)", col=1)
+    figure.update_xaxes(range=[0, widest * 1.6], title_text="time of one operation (ns, mean, from zero)", col=1)
 
 
 def _whisker(figure: go.Figure, mean: Result, place: int) -> None:
