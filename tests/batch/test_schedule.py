@@ -120,6 +120,58 @@ def test_what_cannot_be_quoted_is_refused(make, says):
         make()
 
 
+def test_two_plans_of_one_name_have_units_of_their_own():
+    one, other = (Nightly(("w",), schedule.Path(f"/{at}/mine.toml"), schedule.Path("/x"), 2, 30) for at in "ab")
+    assert not set(schedule.systemd(one)) & set(schedule.systemd(other))
+    shipped = Nightly(("w",), schedule.shipped("reports") / "nightly.toml", schedule.Path("/x"), 2, 30)
+    assert set(schedule.systemd(shipped)) == {"workbench-nightly.service", "workbench-nightly.timer"}
+
+
+def test_the_workflow_keeps_earlier_nights_and_lets_the_plans_limit_come_first():
+    yaml = pytest.importorskip("yaml")
+    one = Nightly(("workbench",), schedule.Path("/x/p.toml"), schedule.Path("/x"), 2, 30)
+    job = yaml.safe_load(schedule.github(one, "p.toml", batch_s=7201.0))["jobs"]["nightly"]
+    assert job["steps"][0] == {"uses": "actions/checkout@v4", "with": {"clean": False}}
+    assert job["timeout-minutes"] == 121 + 60
+    assert yaml.safe_load(schedule.github(one, "p.toml"))["jobs"]["nightly"]["timeout-minutes"] == 23 * 60
+
+
+def test_a_workflow_names_no_plan_that_the_runner_has_not(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "nightly.toml").write_text(PLAN)
+    monkeypatch.chdir(tmp_path / "here")
+    done = CliRunner().invoke(command, ["github", "../nightly.toml"], standalone_mode=False)
+    assert isinstance(done.exception, InputError) and "lies outside" in str(done.exception)
+    done = CliRunner().invoke(command, ["github", "nightly"], standalone_mode=False)
+    assert done.return_value == 0 and 'PLAN: "nightly"' in done.output
+
+
+@pytest.mark.parametrize(
+    ("address", "kept"),
+    [
+        ("postgresql+psycopg://me@host/db", "postgresql+psycopg://me@host/db"),
+        ("postgresql+psycopg://me@host/db?sslmode=require", "postgresql+psycopg://me@host/db?sslmode=require"),
+        ("sqlite:///nights.db", "sqlite:///{folder}/nights.db"),
+        ("postgresql://me:pass@host/db", None),
+        ("postgresql://me@host/db?password=x", None),
+        ("postgresql://me@host/db?sslpassword=x", None),
+        ("no url://", None),
+    ],
+)
+def test_a_stores_address_is_passed_on_unless_it_holds_a_secret(tmp_path, monkeypatch, address, kept):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.toml").write_text(PLAN)
+    monkeypatch.setenv("WORKBENCH_STORE", address)
+    done = CliRunner().invoke(command, ["cron", "plan.toml"], standalone_mode=False)
+    assert done.return_value == 0
+    if kept is None:
+        assert "WORKBENCH_STORE=" not in done.stdout and "WORKBENCH_STORE holds a password" in done.stderr
+        assert "pass@" not in done.output and "password=x" not in done.output
+    else:
+        shown = shlex.quote(kept.format(folder=tmp_path))
+        assert f"WORKBENCH_STORE={shown}" in done.stdout and "was left out" not in done.stderr
+
+
 def test_only_what_the_nightly_run_needs_is_passed_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = schedule.settings_of(

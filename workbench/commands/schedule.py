@@ -30,13 +30,15 @@ def command(kind: str, plan: Path, at: str, folder: Path | None, write: Path | N
     from workbench.files import write_text
 
     file = find_plan(plan)
-    read_plan(file)  # a plan that cannot run is told now, not at half past two
+    read = read_plan(file)  # a plan that cannot run is told now, not at half past two
     where = (folder or Path.cwd()).absolute()
     if not where.is_dir():
         raise InputError(f"{where} is no folder: choose one with --folder")
     hour, minute = schedule.read_time(at)
     nightly = schedule.Nightly(_program(), file.absolute(), where, hour, minute, schedule.settings_of(os.environ))
-    files = _files(kind, nightly)
+    files = _files(kind, nightly, read.limits.batch_s)
+    if kind != "github" and (told := schedule.left_out(os.environ)):
+        click.echo(f"workbench: {told}", err=True)
     for name, text in files.items():
         if write is not None:
             write_text(write / name, text)
@@ -50,7 +52,7 @@ def command(kind: str, plan: Path, at: str, folder: Path | None, write: Path | N
     return Exit.FINE
 
 
-def _files(kind: str, nightly: object) -> dict[str, str]:
+def _files(kind: str, nightly: object, batch_s: float | None) -> dict[str, str]:
     from workbench.batch import schedule
 
     assert isinstance(nightly, schedule.Nightly)
@@ -58,9 +60,9 @@ def _files(kind: str, nightly: object) -> dict[str, str]:
         return schedule.systemd(nightly)
     if kind == "cron":
         return {f"{nightly.name}.cron": schedule.cron(nightly)}
-    inside = nightly.plan.is_relative_to(nightly.folder)
-    plan = str(nightly.plan.relative_to(nightly.folder)) if inside else nightly.plan.stem
-    return {f"{nightly.name}.yml": schedule.github(nightly, plan)}
+    plan = schedule.in_repository(nightly)
+    name = schedule.name_of(Path(plan).stem, plan if Path(plan).suffix else "")
+    return {f"{name}.yml": schedule.github(nightly, plan, batch_s=batch_s)}
 
 
 def _program() -> tuple[str, ...]:
