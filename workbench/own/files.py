@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import importlib
+import importlib.util
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from workbench.errors import InputError
-from workbench.own.registry import declared_in
+from workbench.own.registry import declared_anew, declared_in
 
+_imported: dict[str, str] = {}  # by file: a hash of what was imported
 _SELECTOR = re.compile(r"(?P<file>.+\.py):(?P<kernel>[^/:]+)(?P<variant>/[^/:]+)?")
 
 
@@ -26,7 +31,7 @@ def plain_name(text: str) -> str:
 
 
 def load_file(path: Path, kernel: str) -> None:
-    """Import the file at `path`, which declares `kernel`. Raises InputError."""
+    """Import the file at `path`, which declares `kernel`; once more when it was edited. Raises InputError."""
     if not path.is_file():
         raise InputError(f"there is no file {path}: give the path of a Python file, as strategies/vwap.py:vwap")
     full = path.resolve()
@@ -41,16 +46,43 @@ def load_file(path: Path, kernel: str) -> None:
     folder = str(full.parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)
+    content = _hash_of(full)
     try:
-        importlib.import_module(name)
+        if known is None:
+            importlib.import_module(name)
+        elif _imported.get(str(full), content) != content:
+            _import_again(known, full)
     except InputError:
         raise
+    except SystemExit:
+        raise InputError(
+            f"{path} ends the program when it is imported: put what calls sys.exit under if __name__ == '__main__'"
+        ) from None
     except Exception as error:  # a mistake in the user's file, told as one
         raise InputError(f"{path} fails when it is imported ({_reason(error)}): mend it, then try again") from error
+    _imported[str(full)] = content
     declared = [own.name for own in declared_in(name)]
     if kernel not in declared:
         told = f"it declares {', '.join(declared)}" if declared else "it declares none"
         raise InputError(f'{path} declares no kernel {kernel}: {told}; put @wb.variant("{kernel}", "baseline") into it')
+
+
+def _hash_of(path: Path) -> str:
+    """Return a hash of a file's content. Raises InputError where it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}): make it readable") from None
+
+
+def _import_again(module: ModuleType, path: Path) -> None:
+    """Import an edited file once more, in a session that has it. What it declares replaces what it declared."""
+    # Python takes its compiled copy for fresh when the edit has the size and the second of what was there before.
+    with contextlib.suppress(OSError, NotImplementedError):
+        Path(importlib.util.cache_from_source(str(path))).unlink()
+    importlib.invalidate_caches()
+    with declared_anew(module.__name__):
+        importlib.reload(module)
 
 
 def _file_of(module: object) -> str | None:

@@ -16,10 +16,11 @@ Running a cell again replaces what it had declared. Nothing is called or compile
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -120,6 +121,25 @@ def find(kernel: str) -> Own | None:
 def declared_in(module: str) -> list[Own]:
     """Return the kernels that the module of that name declared."""
     return [own for own in _owned.values() if module in own.modules]
+
+
+@contextlib.contextmanager
+def declared_anew(module: str) -> Iterator[None]:
+    """Forget what the module of that name alone declared while it runs again, and remember it where it fails.
+
+    So a variant that was taken out of a file is gone, and a file that was broken by an edit loses nothing.
+    """
+    before = dict(_owned)
+    for own in declared_in(module):
+        if own.modules == (module,):
+            del _owned[own.name]
+    try:
+        yield
+    except BaseException:
+        _owned.clear()
+        for own in before.values():
+            _keep(own)
+        raise
 
 
 def restore(owned: Own) -> None:
