@@ -75,6 +75,15 @@ def test_a_slow_subject_is_called_often_enough_to_tell_a_leak_from_a_cache(monke
     assert len(memory_child._timed(subject, 20)) == memory_child.FEW_TRACKED_CALLS >= 4
 
 
+def test_reading_ends_at_a_limit_and_calls_nothing_a_leak_then():
+    mark = Record(900, 64, where=NEXT_CALL)
+    records = [mark, Record(1, 8), mark, *(Record(each, 8) for each in range(2, 50))]
+    cut = read_records(iter(records), lambda r: Site(None, r.where, ()), most=10)
+    (total,) = cut.sites.values()
+    assert (cut.cut, cut.records, cut.calls, total.allocations, total.leaked) == (True, 10, 2, 8, 0)
+    assert not read_records(iter(records), lambda r: Site(None, r.where, ()), most=len(records)).cut
+
+
 def test_no_records_are_nothing():
     read_, sites = read()
     assert (read_.peak_bytes, read_.records, sites) == (0, 0, {})

@@ -83,7 +83,9 @@ def profile_memory(
         }
         if ability.works:
             answer, _ = execute(track_folder, "track", asked.job.title)  # first: what it compiles, the other finds
-        watched = watched_of(*execute(watch_folder, "watch", asked.job.title, sampled=True), watch_folder)
+        watched = watched_of(
+            *execute(watch_folder, "watch", asked.job.title, sampled=True, seconds=seconds), watch_folder
+        )
         profile = _profile(asked, watched, answer)
         if keep is not None and ability.works:
             _keep(profile, track_folder / TRACE, keep)

@@ -33,6 +33,7 @@ TRACK_S = 0.5  # for so long calls are recorded
 MARK_BYTES = 64 * 1024  # more than any allocator keeps at hand for itself: memray sees it
 LARGEST_GROWTH_BYTES = 256 * 1024**2  # a leak must not take the machine down
 MOST_ALLOCATIONS = 500_000  # are recorded, and read again in a few seconds
+CUT = "reading ended after {:,} records: counts are at least what is shown, and leaks were not looked for"
 
 
 class Phases:
@@ -238,7 +239,7 @@ def read_trace(
     sites = [(site, total) for site, total in read.sites.items() if site.name != OWN]
     counted = [(site, total) for site, total in sites if site.name != BEFOREHAND]
     tracked = Tracked(
-        calls=calls,
+        calls=max(1, read.calls) if read.cut else calls,
         operations_per_call=subject.operations,
         allocations=sum(total.allocations for _, total in counted),
         allocated_bytes=sum(total.allocated_bytes for _, total in counted),
@@ -255,7 +256,7 @@ def read_trace(
         "records": read.records,
         "sites": [[site.line, site.name, [list(_fields(frame)) for frame in site.stack], vars(t)] for site, t in sites],
         "badges": {owner: proof.badge for owner, proof in places.twins.proofs().items()},
-        "notes": places.twins.failures,
+        "notes": [*places.twins.failures, *([CUT.format(read.records)] if read.cut else [])],
     }
 
 

@@ -20,6 +20,7 @@ from workbench.profile.memory_job import RESULT, Asked
 from workbench.profile.memory_watch import run_command
 from workbench.profile.profile import Profile
 
+SUMMARY_TIMEOUT_S = 300
 TOOLS = ("heaptrack", "massif")
 
 
@@ -80,9 +81,16 @@ def _heaptrack(asked: Asked, folder: Path) -> tuple[str, Path]:
     if file is None:
         raise WorkbenchError("heaptrack wrote no file")
     summary = ["heaptrack_print", "--print-peaks", "0", "--print-allocators", "0", "--print-temporary", "0", str(file)]
-    done = subprocess.run(summary, check=False, capture_output=True, text=True, timeout=300)
+    try:
+        done = subprocess.run(summary, check=False, capture_output=True, text=True, timeout=SUMMARY_TIMEOUT_S)
+    except (subprocess.TimeoutExpired, OSError) as error:
+        raise WorkbenchError(f"heaptrack_print made no summary ({_first_line(error)})") from None
     told = [match[0] for match in re.finditer(r"^(calls to|temporary|peak heap|total memory).+$", done.stdout, re.M)]
     return f"heaptrack, the whole process with the interpreter and LLVM: {'; '.join(told) or 'no summary'}", file
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _massif(asked: Asked, folder: Path) -> tuple[str, Path]:

@@ -17,6 +17,7 @@ from workbench.profile.counted import Line
 FREES = frozenset((1, 5))  # memray.AllocatorType: PYMALLOC_FREE, FREE
 MMAP, MUNMAP = 14, 15
 NEXT_CALL = "the begin of the next call"  # the name of the site that parts the calls
+MOST_RECORDS = 5_000_000  # are read: each is kept until the peak is known
 TEMPORARY = 1  # memray's own threshold: at most so many further allocations of its thread before it is given back
 
 
@@ -48,6 +49,8 @@ class Read:
     sites: dict[Site, Totals] = field(default_factory=dict)
     peak_bytes: int = 0
     records: int = 0
+    calls: int = 0  # that had begun
+    cut: bool = False  # there were more than were read
 
 
 class _Live(NamedTuple):
@@ -102,15 +105,19 @@ class _Reader:
         self.owners.append(owner)
 
 
-def read_records(records: Iterable[Any], locate: Callable[[Any], Site]) -> Read:
+def read_records(records: Iterable[Any], locate: Callable[[Any], Site], most: int = MOST_RECORDS) -> Read:
     """Return the totals by site of `records`, in the order in which they were made.
 
     A record has `address`, `size`, `allocator`, `tid`, and what `locate` asks for. What is still there at the end is
     leaked; what was given back after at most one further allocation of its thread is temporary, as in memray's report.
-    An allocation at `NEXT_CALL` is no allocation: it says that the next call begins.
+    An allocation at `NEXT_CALL` is no allocation: it says that the next call begins. Reading
+    ends after `most` records: what is given back later is then not known, so nothing counts as leaked.
     """
     reader, read = _Reader(), Read()
     for record in records:
+        if read.records == most:
+            read.cut = True
+            break
         read.records += 1
         if record.allocator in FREES:
             reader.release(record.address, record.tid, None)
@@ -124,7 +131,8 @@ def read_records(records: Iterable[Any], locate: Callable[[Any], Site]) -> Read:
             else:
                 reader.allocate(record, site)
     keeping: dict[int, set[int]] = {}
-    for live in reader.live.values():
+    read.calls = reader.call
+    for live in () if read.cut else reader.live.values():
         keeping.setdefault(live.site, set()).add(live.call)
         reader.totals[live.site].leaked += 1
         reader.totals[live.site].leaked_bytes += live.size_bytes

@@ -18,7 +18,7 @@ from workbench.errors import InputError, WorkbenchError
 from workbench.profile.memory_facts import Phase, Watched
 from workbench.profile.memory_job import LOG, PHASES, RESULT
 
-TIMEOUT_S = 900
+TIMEOUT_S = 900  # beside the seconds that were asked for: loading, compiling, recording and reading
 INTERVAL_S = 0.005
 MOST_SAMPLES = 2_000  # beyond, every second one is dropped, and half as many are taken from then on
 
@@ -50,14 +50,17 @@ class Samples:
         self.cost_s += time.perf_counter() - began
 
 
-def execute(folder: Path, mode: str, title: str, *, sampled: bool = False) -> tuple[dict[str, Any], Samples]:
+def execute(
+    folder: Path, mode: str, title: str, *, sampled: bool = False, seconds: float = 0.0
+) -> tuple[dict[str, Any], Samples]:
     """Run a child to its end; return its answer and the samples of its memory. It dies with its group on interruption.
 
+    `seconds` are those that it was asked to run for: it may take `TIMEOUT_S` more.
     Raises InputError or WorkbenchError with what the child told, or with how it ended.
     """
     command = [sys.executable, "-m", "workbench.profile.memory_child", str(folder), mode, str(os.getpid())]
     samples = Samples(began_ns=time.monotonic_ns())
-    status = run_command(command, folder, title, samples if sampled else None)
+    status = run_command(command, folder, title, samples if sampled else None, seconds=seconds)
     if not (folder / RESULT).is_file():
         raise WorkbenchError(f"{title}: its process {_how_it_ended(status)} before it was done{_told(folder)}")
     answer: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
@@ -66,9 +69,12 @@ def execute(folder: Path, mode: str, title: str, *, sampled: bool = False) -> tu
     return answer, samples
 
 
-def run_command(command: list[str], folder: Path, title: str, samples: Samples | None = None) -> int:
+def run_command(
+    command: list[str], folder: Path, title: str, samples: Samples | None = None, *, seconds: float = 0.0
+) -> int:
     """Run `command` with its output in the folder's log; return its status. Raises WorkbenchError when it hangs."""
-    ends = time.monotonic() + TIMEOUT_S
+    timeout_s = TIMEOUT_S + seconds
+    ends = time.monotonic() + timeout_s
     with (folder / LOG).open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
@@ -77,7 +83,7 @@ def run_command(command: list[str], folder: Path, title: str, samples: Samples |
                 time.sleep(samples.interval_s)
             return process.wait(max(0.0, ends - time.monotonic()))
         except subprocess.TimeoutExpired:
-            raise WorkbenchError(f"{title}: its process took more than {TIMEOUT_S} s: give it less to do") from None
+            raise WorkbenchError(f"{title}: its process took more than {timeout_s:g} s: give it less to do") from None
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

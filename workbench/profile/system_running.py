@@ -22,7 +22,8 @@ from workbench.profile.callgrind import _save
 from workbench.profile.callgrind_lines import read_map
 from workbench.profile.strace import Log, Tracer
 
-TIMEOUT_S = 600.0
+TIMEOUT_S = 600.0  # for one step of the child's, beside the seconds that were asked for
+SHARE_OF_SECONDS = 4.0  # a step takes up to so many times the seconds: three of them are waited through at most
 PATIENCE = 4.0  # times the traced seconds that were asked for: then strace is taken off in the middle of a run
 LEAST_PATIENCE_S = 10.0
 SLICE_S = 0.5  # patience is counted in waits of this length: a machine that was suspended meanwhile costs one of them
@@ -45,8 +46,10 @@ class Found:
 class Watching:
     """One child and the tools around it."""
 
-    def __init__(self, folder: Path, title: str, trace_seconds: float, *, trace: bool, count: bool):
+    def __init__(self, folder: Path, title: str, seconds: float, trace_seconds: float, *, trace: bool, count: bool):
+        """`seconds` are those of the longest step that nobody traces."""
         self._folder, self._title, self._trace_seconds = folder, title, trace_seconds
+        self._timeout_s = timeout_s(seconds, trace_seconds)
         self._trace, self._count = trace, count
         self._tracer: Tracer | None = None
         self._counting: bpf.Counting | None = None
@@ -97,8 +100,10 @@ class Watching:
             while True:
                 if not selector.select(SLICE_S):
                     waited_s += SLICE_S
-                    if waited_s > TIMEOUT_S:
-                        raise WorkbenchError(f"{self._title}: it took more than {TIMEOUT_S:g} s: give it less to do")
+                    if waited_s > self._timeout_s:
+                        raise WorkbenchError(
+                            f"{self._title}: it took more than {self._timeout_s:g} s: give it less to do"
+                        )
                     if tracing and waited_s > patience_s:
                         self._break_off()
                         tracing = False
@@ -153,6 +158,11 @@ class Watching:
             self._counting.stop()
 
 
+def timeout_s(seconds: float, trace_seconds: float) -> float:
+    """Return after how long one step of the child's has failed."""
+    return TIMEOUT_S + SHARE_OF_SECONDS * max(seconds, trace_seconds)
+
+
 def watch(
     title: str,
     fields: Mapping[str, Any],
@@ -169,4 +179,5 @@ def watch(
         paths = [path for path in sys.path if path]
         job = {"modules": [], **fields, "paths": paths, "seconds": seconds, "trace_seconds": trace_seconds}
         _save(folder, {**files, "job.json": job})
-        return Watching(folder, title, trace_seconds, trace=trace, count=count).run()
+        longest = max(seconds, float(job.get("jitter_seconds", 0)))
+        return Watching(folder, title, longest, trace_seconds, trace=trace, count=count).run()
