@@ -61,6 +61,13 @@ def test_a_profile_from_a_record_has_lines_and_no_calls():
     assert boxes(flame(found))["g"] == (0.6, "k/v")
 
 
+def test_a_function_with_the_name_of_the_whole_has_a_colour_and_the_root_alone_is_grey():
+    (trace,) = flame(profile("f", g=60, h=40)).data
+    (root, *below) = trace.marker.colors
+    assert trace.labels[0] == "f" and "f" in trace.labels[1:]
+    assert root not in below and len(set(below)) >= 3
+
+
 def test_a_difference_is_red_where_the_share_grew_and_blue_where_it_shrank():
     figure = differential_flame(profile("k/a", g=60, h=40), profile("k/b", g=20, h=40, n=40))
     (trace,) = figure.data

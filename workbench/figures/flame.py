@@ -72,7 +72,13 @@ def flame(profile: Stacked, name: str = "") -> go.Figure:
     boxes = _boxes(root, LEAST_SHARE)
     if root.amount:
         colours = _function_colours(root)
-        _draw(figure, boxes, root.amount, [_plain_colour(box, colours) for _, _, box, _ in boxes], _hovers(boxes, root))
+        _draw(
+            figure,
+            boxes,
+            root.amount,
+            [_plain_colour(box, root, colours) for _, _, box, _ in boxes],
+            _hovers(boxes, root),
+        )
     else:
         note(figure, "no sample fell on compiled code")
     rows = tuple(_row(box, depth, root.amount) for _, _, box, depth in _by_amount(boxes[1:])[:TABLE_ROWS])
@@ -200,20 +206,20 @@ def _label(box: Box, share: float) -> str:
 def _function_colours(root: Box) -> dict[str, str]:
     """Return a colour for each function, those with most time of their own first."""
     own: dict[str, float] = {}
-    waiting = [root]
+    waiting = list(root.below.values())  # a function may have the name of the whole
     while waiting:
         box = waiting.pop()
         waiting += box.below.values()
         own[box.name] = own.get(box.name, 0.0) + box.own
-    ranked = sorted((name for name in own if name != root.name), key=lambda name: (-own[name], name))
+    ranked = sorted(own, key=lambda name: (-own[name], name))
     return {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(ranked)}
 
 
-def _plain_colour(box: Box, colours: Mapping[str, str]) -> tuple[str, str]:
+def _plain_colour(box: Box, root: Box, colours: Mapping[str, str]) -> tuple[str, str]:
     """Return the colours of a box and of its text, which is readable on it whatever the page's colours are."""
-    colour = colours.get(box.name)
-    if colour is None:
+    if box is root:
         return _ROOT, _ROOT_TEXT
+    colour = colours[box.name]
     red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     if box.place:
         return _rgb(*(round(255 - 0.35 * (255 - part)) for part in (red, green, blue))), _DARK_TEXT
