@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import functools
-import subprocess
-import tempfile
-from pathlib import Path
 
 from workbench import abilities
 
@@ -13,16 +10,5 @@ from workbench import abilities
 @functools.cache
 def missing() -> str | None:
     """Return why perf c2c cannot record here, as one clause; None where it did in a trial."""
-    ability = abilities.perf()
-    if not ability.works:
-        return ability.reason
-    with tempfile.TemporaryDirectory(prefix="workbench-c2c-") as folder:
-        command = ["perf", "c2c", "record", "-o", str(Path(folder) / "data"), "--", "true"]
-        try:
-            tried = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        except (OSError, subprocess.SubprocessError) as error:
-            return f"perf c2c could not be tried: {error}"
-    if tried.returncode == 0:
-        return None
-    told = [line.strip() for line in (tried.stderr + tried.stdout).splitlines() if line.strip()]
-    return f"perf c2c says: {told[-1] if told else f'nothing, and it ended with {tried.returncode}'}"
+    ability = abilities.false_sharing()
+    return None if ability.works else ability.reason

@@ -20,9 +20,10 @@ KINDS = {
 def profile(subject: Any, *arguments: Any, kind: str = "cpu", **options: Any) -> Profile:
     """Profile a variant, ``profile("order_book", "ladder", workload=...)``, or a function, ``profile(f, x, y)``.
 
-    `kind` says what is counted: ``cpu`` (time by line) or ``cache`` (instructions and misses by line). `options` go to
-    the profiler of that kind: `workload`, the kernel's parameters, `seconds`, `rate_per_s`. The answer displays itself
-    in Jupyter. Raises InputError with one sentence.
+    `kind` says what is counted: ``cpu`` (time by line), ``cache`` (instructions and misses by line, simulated),
+    ``memory`` (who allocates), ``system`` (what Linux is asked for and what it takes) or ``contention`` (what threads
+    cost each other). `options` go to the profiler of that kind, whose docstring tells them: `workload`, the kernel's
+    parameters, `seconds` and others. The answer displays itself in Jupyter. Raises InputError with one sentence.
     """
     if kind not in KINDS:
         raise InputError(f"there is no profile of kind {kind!r}: take one of {', '.join(KINDS)}")
