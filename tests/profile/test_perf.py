@@ -3,13 +3,16 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numba import vectorize
 
 from workbench import abilities, codemap
-from workbench.errors import WorkbenchError
+from workbench.errors import InputError, WorkbenchError
 from workbench.profile import perf
 from workbench.profile.perf import Sample, profile_of, profile_perf, read_script
 from workbench.profile.watched import Spent
+from workbench.profile.watched_job import job_of
 from workbench.profile.written_map import read_map, write_map
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -25,12 +28,55 @@ RECORDED = """\
 
 def test_samples_of_the_watched_stretch_are_read():
     stretch = Spent([], [], 48_538_438_000_000, 48_539_000_000_001)
-    assert read_script(RECORDED.splitlines(), stretch) == [
+    assert list(read_script(RECORDED.splitlines(), stretch)) == [
         Sample(13577, 48_538_438_124_625, 0x7FC58DB0A14F, "[unknown]"),
         Sample(13578, 48_539_000_000_001, 0x7FC58DB0A150, "/tmp/perf-13577.map"),
     ]
     with pytest.raises(WorkbenchError, match="perf script wrote 'cycles:u 13577'"):
-        read_script(["cycles:u 13577"], stretch)
+        list(read_script(["cycles:u 13577"], stretch))
+
+
+def told(tmp_path, monkeypatch, script):
+    """Return what is read of a perf that is this shell script."""
+    (tmp_path / "perf").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "perf").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    return perf._script(tmp_path / "perf.data", tmp_path / "script.log", Spent([], [], 0, 10**19))
+
+
+ROW = "echo ' 7 1.000000001:  10 (x)'"
+
+
+def test_perf_tells_as_many_samples_as_memory_is_meant_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(perf, "MOST_SAMPLES", 50)
+    samples, notes = told(tmp_path, monkeypatch, f"while :; do {ROW}; done")
+    assert samples == [Sample(7, 1_000_000_001, 0x10, "x")] * 50
+    assert notes == ["perf has more samples than the first 50: the others are left out"]
+    samples, notes = told(tmp_path, monkeypatch, ROW)
+    assert len(samples) == 1 and not notes
+
+
+def test_a_perf_that_does_not_end_is_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(perf, "SCRIPT_S", 1.0)
+    samples, notes = told(tmp_path, monkeypatch, f"{ROW}; printf ' 7 1.0000'; exec sleep 100")
+    assert len(samples) == 1 and "more than 1 s" in notes[0]
+    with pytest.raises(WorkbenchError, match="no sample within 1 s"):
+        told(tmp_path, monkeypatch, "exec sleep 100")
+
+
+def test_a_perf_that_cannot_read_its_file_is_told(tmp_path, monkeypatch):
+    with pytest.raises(WorkbenchError, match=r"could not read what perf recorded \(.*broken"):
+        told(tmp_path, monkeypatch, "echo broken >&2; exit 3")
+
+
+def test_a_ufunc_is_refused_for_what_it_is():
+    @vectorize
+    def twice(x):
+        return 2 * x
+
+    for function in (twice, np.add):
+        with pytest.raises(InputError, match=r"is a ufunc, which cannot be taken to another process"):
+            job_of(function, np.ones(3))
 
 
 def test_samples_count_for_lines_of_the_kernel_and_for_libraries_outside(tmp_path):

@@ -7,10 +7,13 @@ The child also writes the map by which perf itself names compiled code, so that 
 from __future__ import annotations
 
 import collections
+import itertools
 import re
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +28,8 @@ from workbench.profile.watched_job import job_of
 from workbench.profile.written_map import WrittenMap
 
 RATE_PER_S = 1000.0
+MOST_SAMPLES = 1_000_000  # of one thread at the usual rate 1,000 s, and memory for them is no matter yet
+SCRIPT_S = 300.0  # how long perf may take to tell them
 HARDWARE, SOFTWARE = "cycles:u", "cpu-clock:u"
 _SAMPLE = re.compile(r"^\s*(\d+)\s+(\d+)\.(\d{9}):\s+([0-9a-f]+)\s+\((.*)\)\s*$")
 
@@ -68,10 +73,10 @@ def profile_perf(
             watched = child.run(seconds)
         alone.append(child.run(ALONE_PART * seconds))
         child.finish()
-        samples = read_script(_script(data, child.folder / "script.log").splitlines(), watched)
+        samples, cut = _script(data, child.folder / "script.log", watched)
         profile = profile_of(samples, child.code_map(), job.title)
         profile.overhead |= {"samples": float(len(samples)), "rate_per_s": rate_per_s}
-        profile.notes.append(_how(event))
+        profile.notes += [_how(event), *cut]
         state_overhead(profile, "perf", alone, watched, watcher.cpu_s)
         stem = job.title.replace("/", "-")
         map_name = f"perf-{child.pid}.map"
@@ -100,22 +105,47 @@ def _begun(data: Path) -> bool:
     return data.is_file() and data.stat().st_size > 0
 
 
-def _script(data: Path, log: Path) -> str:
-    """Return perf's samples as text. Raises WorkbenchError when perf cannot read its own file."""
+def _script(data: Path, log: Path, watched: Spent) -> tuple[list[Sample], list[str]]:
+    """Return perf's samples, at most `MOST_SAMPLES` and as many as it tells in `SCRIPT_S`, and a note where more exist.
+
+    perf tells them in the order of time, so what is left out are the last ones. Raises WorkbenchError when perf cannot
+    read its own file.
+    """
     command = [shutil.which("perf") or "perf", "script", "--input", str(data), "--ns", "--fields", "tid,time,ip,dso"]
-    with log.open("wb") as stream:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stream, check=False)
-    if done.returncode:
-        raise WorkbenchError(f"perf script could not read what perf recorded ({last_words(log)})")
-    return done.stdout.decode(errors="replace")
+    with (
+        log.open("wb") as stream,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stream, text=True, errors="replace"
+        ) as script,
+    ):
+        assert script.stdout is not None
+        end = threading.Timer(SCRIPT_S, script.kill)
+        end.start()
+        try:
+            whole = (row for row in script.stdout if row.endswith("\n"))  # the last one is cut where perf is ended
+            samples = list(itertools.islice(read_script(whole, watched), MOST_SAMPLES + 1))
+            if len(samples) > MOST_SAMPLES:
+                script.kill()
+                return samples[:-1], [f"perf has more samples than the first {MOST_SAMPLES:,}: the others are left out"]
+            status = script.wait()
+        finally:
+            end.cancel()
+            script.kill()
+    late = status == -signal.SIGKILL
+    if late and samples:
+        left_out = f"those after the first {len(samples):,} are left out"
+        return samples, [f"perf took more than {SCRIPT_S:g} s to tell its samples: {left_out}"]
+    if status:
+        why = f"no sample within {SCRIPT_S:g} s" if late else last_words(log)
+        raise WorkbenchError(f"perf script could not read what perf recorded ({why})")
+    return samples, []
 
 
-def read_script(rows: Iterable[str], watched: Spent) -> list[Sample]:
-    """Return the samples that were taken while the child was `watched`, from ``perf script -F tid,time,ip,dso``.
+def read_script(rows: Iterable[str], watched: Spent) -> Iterator[Sample]:
+    """Yield the samples that were taken while the child was `watched`, from ``perf script -F tid,time,ip,dso``.
 
     Raises WorkbenchError for a row of another form.
     """
-    found = []
     for row in rows:
         if not row.strip():
             continue
@@ -125,8 +155,7 @@ def read_script(rows: Iterable[str], watched: Spent) -> list[Sample]:
         thread, second, nanosecond, address, library = match.groups()
         at_ns = int(second) * 1_000_000_000 + int(nanosecond)
         if watched.began_ns <= at_ns <= watched.ended_ns:
-            found.append(Sample(int(thread), at_ns, int(address, 16), library))
-    return found
+            yield Sample(int(thread), at_ns, int(address, 16), library)
 
 
 def profile_of(samples: Iterable[Sample], code_map: WrittenMap, title: str) -> Profile:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from workbench.codemap.build import is_compiled_function
+from workbench.codemap.wrapped import UFUNCS
 from workbench.errors import InputError
 from workbench.own import PACKAGE as OWN
 from workbench.profile.callgrind_job import Job, call_job
@@ -25,6 +26,11 @@ def job_of(subject: Any, *arguments: Any, workload: Any = None, **parameters: in
     What can be given is what `workbench.profile.target` takes, and a Python function of a module. Raises InputError
     for what cannot be taken to another process.
     """
+    if isinstance(subject, (*UFUNCS, np.ufunc)):
+        raise InputError(
+            f"{subject.__name__} is a ufunc, which cannot be taken to another process: watch it with the line sampler, "
+            "or give a function of a module that calls it"
+        )
     if is_compiled_function(subject) or isinstance(subject, FunctionType):
         if workload is not None or parameters:
             raise InputError("a function takes its own arguments, no workload and no parameters")
