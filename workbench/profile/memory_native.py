@@ -32,7 +32,7 @@ def check(native: str) -> None:
 
 def missing(native: str) -> str | None:
     """Return why `native` cannot run here, with what is used instead; None when it can."""
-    ability = abilities.heaptrack() if native == "heaptrack" else abilities.callgrind()
+    ability = abilities.heaptrack() if native == "heaptrack" else abilities.massif()
     if ability.works:
         return None
     return f"{native} was left out: {ability.reason} ({ability.remedy}); memray's own counts are used instead"
