@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from workbench.errors import WorkbenchError
-from workbench.measure.timing_lock import lock_path, timing_lock
+from workbench.measure.timing_lock import held_timing_lock, lock_path, timing_lock
 
 HOLD = """
 import sys, time
@@ -52,6 +52,33 @@ def test_two_in_one_process_exclude_each_other():
     second = timing_lock("second", lambda text: stop.set(), stop.is_set)
     with timing_lock("first"), pytest.raises(KeyboardInterrupt), second:
         pytest.fail("got the lock twice")
+
+
+def test_what_holds_it_may_call_what_takes_it_and_another_thread_waits():
+    told, waited = [], threading.Event()
+
+    def tell(text):
+        told.append(text)
+        waited.set()
+
+    def other():
+        with held_timing_lock("other", tell):
+            told.append("got")
+
+    thread = threading.Thread(target=other)
+    with timing_lock("outer"):
+        with held_timing_lock("inner", tell):
+            assert not told and "outer" in lock_path().read_text()
+        thread.start()
+        assert waited.wait(20) and "got" not in told, "what was within has not let it go"
+    thread.join(20)
+    assert told[-1] == "got" and "outer" in told[0]
+
+
+def test_it_is_taken_where_it_is_not_held():
+    with held_timing_lock("alone"):
+        assert "alone" in lock_path().read_text()
+    assert lock_path().read_text() == ""
 
 
 def test_a_lock_that_cannot_be_opened_is_told(tmp_path, monkeypatch):

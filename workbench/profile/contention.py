@@ -15,6 +15,7 @@ from typing import Any
 from kernels.catalog import Kernel, Variant
 from workbench import policy, record
 from workbench.errors import InputError, WorkbenchError
+from workbench.measure.timing_lock import held_timing_lock
 from workbench.profile import c2c
 from workbench.profile.contention_findings import Finding, judge, lines_name, point_name
 from workbench.profile.measured import MeasuredProfile
@@ -161,7 +162,8 @@ def _watch(
     try:
         _, fields, files = variant_fields(variant, (), events, {**parameters, "threads": level})
         fields |= {"jitter_seconds": 0, "written": level > 1}
-        found = watch(title, fields, files, seconds=seconds, trace_seconds=seconds, trace=trace, count=False)
+        with held_timing_lock(f"contention of {title}"):
+            found = watch(title, fields, files, seconds=seconds, trace_seconds=seconds, trace=trace, count=False)
     except WorkbenchError as error:
         profile.notes.append(f"{title} with {level} threads was not watched: {error}")
         return

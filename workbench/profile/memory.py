@@ -19,6 +19,7 @@ from workbench import abilities
 from workbench.codemap.lines import Frame
 from workbench.errors import InputError, WorkbenchError
 from workbench.files import write_bytes, write_text
+from workbench.measure.timing_lock import held_timing_lock
 from workbench.profile import memory_native
 from workbench.profile.attribute import read_sources
 from workbench.profile.counted import Line
@@ -83,9 +84,9 @@ def profile_memory(
         }
         if ability.works:
             answer, _ = execute(track_folder, "track", asked.job.title)  # first: what it compiles, the other finds
-        watched = watched_of(
-            *execute(watch_folder, "watch", asked.job.title, sampled=True, seconds=seconds), watch_folder
-        )
+        with held_timing_lock(f"memory of {asked.job.title}"):
+            seen = execute(watch_folder, "watch", asked.job.title, sampled=True, seconds=seconds)
+        watched = watched_of(*seen, watch_folder)
         profile = _profile(asked, watched, answer)
         if keep is not None and ability.works:
             _keep(profile, track_folder / TRACE, keep)

@@ -17,6 +17,7 @@ import numpy as np
 from workbench.codemap.build import is_compiled_function
 from workbench.errors import InputError
 from workbench.files import cache_folder, write_bytes, write_text
+from workbench.measure.timing_lock import held_timing_lock
 from workbench.own import PACKAGE as OWN
 from workbench.profile import strace
 from workbench.profile.attribute import read_sources
@@ -69,7 +70,8 @@ def profile_system(
     else:
         title, fields, files = variant_fields(variant, (), workload, parameters)
     fields["jitter_seconds"] = jitter_seconds
-    found = watch(title, fields, files, seconds=seconds, trace_seconds=trace_seconds, trace=trace)
+    with held_timing_lock(f"system profile of {title}"):
+        found = watch(title, fields, files, seconds=seconds, trace_seconds=trace_seconds, trace=trace)
     profile = built(title, found, module, str(fields.get("module", "")))
     if keep is not None and found.log_text:
         file = keep / f"{title.replace('/', '-')}.strace.txt"
