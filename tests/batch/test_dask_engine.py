@@ -1,8 +1,10 @@
 """What the Dask engine decides, without Dask's processes: who gets which job, what is lost, and what is told of it."""
 
 import datetime
+import errno
 import io
 import json
+import pathlib
 import queue
 import zipfile
 
@@ -348,3 +350,54 @@ def test_the_time_of_a_job_begins_when_its_turn_on_the_host_has_come(tmp_path, j
     assert done.state.status == ("finished" if ends else "failed")
     if not ends:
         assert "did not tell in time that it was over" in done.state.failure.sentence
+
+
+def test_a_full_disk_here_is_no_workers_fault_and_no_reason_to_measure_again(tmp_path, jobs, monkeypatch):
+    write, full = pathlib.Path.write_bytes, []
+
+    def writes(self, data):
+        if full and tmp_path / "out" in self.parents:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(self, data)
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", writes)
+    full.append(True)
+    cluster = Cluster(["alpha", "beta"], good)
+    (done,), listener = run(tmp_path, cluster, jobs[:1])
+    assert len(cluster.sent) == 1 and done.state.status == "failed" and listener.over == [(0, "failed", True)]
+    assert "could not be written" in done.state.failure.sentence and "No space left" in done.state.failure.sentence
+    assert "make room" in done.state.failure.sentence
+    full.clear()
+
+    def no_room(folder, job):
+        raise WorkbenchError("params.json was not written (No space left on device)")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(dask_files, "write_job", no_room)
+        (done,), _ = run(tmp_path, cluster, jobs[:1])
+    assert len(cluster.sent) == 2 and "params.json was not written" in done.state.failure.sentence
+    (done,), _ = run(tmp_path, cluster, jobs[:1])
+    assert done.state.status == "finished"
+
+
+def test_a_driver_that_dies_while_it_keeps_a_job_leaves_what_was_told_before(tmp_path, jobs, monkeypatch):
+    job = jobs[0].model_dump(mode="json")
+    folder = tmp_path / "out" / "key" / jobs[0].name
+    lost = State(status="failed", key=jobs[0].key, started=NOW, attempts=[Attempt(started=NOW, duration_s=2.0)])
+    dask_files.write_lost(folder, jobs[0], lost, report)
+    replace = dask_files.os.replace
+
+    def dies(source, target):
+        if pathlib.Path(target).name == "state.json" and pathlib.Path(target).parent == folder:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(dask_files.os, "replace", dies)
+    with pytest.raises(KeyboardInterrupt):
+        dask_files.inward(came_back(job), folder, jobs[0], [], "h", report)
+    monkeypatch.setattr(dask_files.os, "replace", replace)
+    assert len(read_state(folder).attempts) == 1, "what it told of earlier attempts"
+    scratch = folder.parent / f".{jobs[0].name}.{'0a' * 16}"
+    scratch.mkdir()
+    (done, *_), _ = run(tmp_path, Cluster(["alpha"], good), jobs)
+    assert len(done.state.attempts) == 2 and not scratch.exists()

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from workbench.batch import dask_files
 from workbench.batch.dask_cluster import GATHER_S, Cluster, Host, quiet
-from workbench.batch.engines import Done, EngineChoice, Listener, Render, Work, held_state, overdue_state
+from workbench.batch.dask_package import UnwrittenError
+from workbench.batch.engines import Done, EngineChoice, Listener, Render, Work, overdue_state
 from workbench.batch.job import Attempt, Failure, Job, State
 from workbench.batch.local import GRACE_S
 from workbench.errors import InputError, WorkbenchError
@@ -99,6 +100,7 @@ class _Run:
         self._done: dict[int, Done] = {}
 
     def run(self) -> list[Done]:
+        dask_files.sweep_scratch(self._work.folder)
         for place, job in enumerate(self._work.jobs):
             found = dask_files.finished(self._work.folder, job)
             if found is None:
@@ -219,6 +221,9 @@ class _Run:
         folder = self._work.folder / attempt.host.hardware_key / waiting.job.name
         try:
             state = dask_files.inward(data, folder, waiting.job, waiting.lost, attempt.host.name, self._render)
+        except (UnwrittenError, InputError, OSError) as error:  # this machine's own fault: again would end no better
+            self._fail(waiting, str(error))
+            return
         except WorkbenchError as error:
             self._lost(waiting, attempt, str(error))
             return
@@ -278,8 +283,10 @@ class _Run:
         folder = self._work.folder / self._work.hardware_key / waiting.job.name
         try:
             dask_files.write_lost(folder, waiting.job, state, self._render)
-        except WorkbenchError as error:  # as where somebody runs it by hand here
-            state = held_state(waiting.job, error)
+        except (WorkbenchError, OSError) as error:  # as where somebody runs it by hand here, or the disk is full
+            assert state.failure is not None
+            told = f"{state.failure.sentence}; and {error}"
+            state = state.model_copy(update={"failure": state.failure.model_copy(update={"sentence": told})})
         self._end(waiting.place, folder, state, again=True)
 
     def _end(self, place: int, folder: Path, state: State, *, again: bool) -> None:

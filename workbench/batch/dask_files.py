@@ -6,10 +6,11 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import uuid
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,16 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
 from workbench.batch.dask_child import NOTEBOOK, ORDER
-from workbench.batch.dask_package import unpack
+from workbench.batch.dask_package import told_as_ours, unpack
 from workbench.batch.engines import Render
 from workbench.batch.folder import locked
-from workbench.batch.job import LOCK, LOG, Attempt, Failure, Job, State, read_state, write_job, write_state
+from workbench.batch.job import LOCK, LOG, STATE, Attempt, Failure, Job, State, read_state, write_job, write_state
 from workbench.batch.local import finished_state
 from workbench.errors import InputError, WorkbenchError
 
 MOST_NOTEBOOK_BYTES = 8 << 20  # Dask sends what is larger in another way; a notebook without outputs has thousands
 _PATIENCE_S = 10.0
+_SCRATCH = re.compile(r"\..+\.[0-9a-f]{32}")
 
 
 def finished(folder: Path, job: Job) -> tuple[Path, State] | None:
@@ -82,36 +84,49 @@ def _told_store(store: str | None) -> str | None:
 def inward(data: bytes, folder: Path, job: Job, lost: Sequence[Attempt], host: str, render: Render) -> State:
     """Fill the job's `folder` with what came back, write its report, and return its state, with every attempt.
 
-    ``state.json`` is written last: a driver that is killed here leaves a job that is done again. Raises WorkbenchError
-    when what came back is damaged, or of another job.
+    It is made whole in a folder beside it and then takes its place, ``state.json`` last: a driver that is killed here
+    leaves a job that is done again, and what it told of earlier attempts. Raises WorkbenchError when what came back is
+    damaged, or of another job; UnwrittenError, and InputError where somebody holds the folder, when it cannot be kept.
     """
-    scratch = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
-    try:
+    with _scratch(folder) as scratch:
         unpack(data, scratch)
         state = read_state(scratch)
         if state is None or state.key != job.key or state.status == "running":
             raise WorkbenchError("what came back is not the job's")
         attempts = [*_earlier(folder, job.key), *lost, *state.attempts]
         state = state.model_copy(update={"attempts": attempts, "host": host})
-        with locked(folder, _PATIENCE_S):
-            _sweep(folder)
-            for item in sorted(scratch.iterdir()):
-                if item.name != LOCK:
-                    os.replace(item, folder / item.name)
-            (folder / "state.json").unlink(missing_ok=True)
-            _prepend_log(folder, lost)
-            return _conclude(folder, job, state, render)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with locked(folder, _PATIENCE_S), told_as_ours(folder):
+            _prepend_log(scratch, lost)
+            state = _conclude(scratch, job, state, render)
+            _swap_in(scratch, folder)
+            return state
 
 
 def write_lost(folder: Path, job: Job, state: State, render: Render) -> None:
     """Write the state of a job of which nothing came back."""
-    with locked(folder, _PATIENCE_S):
+    with locked(folder, _PATIENCE_S), told_as_ours(folder), _scratch(folder) as scratch:
+        scratch.mkdir()
         attempts = [*_earlier(folder, job.key), *state.attempts]
-        _sweep(folder)
-        _prepend_log(folder, state.attempts)
-        _conclude(folder, job, state.model_copy(update={"attempts": attempts}), render)
+        _prepend_log(scratch, state.attempts)
+        _conclude(scratch, job, state.model_copy(update={"attempts": attempts}), render)
+        _swap_in(scratch, folder)
+
+
+@contextlib.contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """Yield the path of a folder beside the job's own, and take away what is in it then."""
+    scratch = folder.parent / f".{folder.name}.{uuid.uuid4().hex}"
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def sweep_scratch(folder: Path) -> None:
+    """Take away what a killed driver was filling in the batch's `folder`. The caller holds its lock."""
+    for left in folder.glob("*/.*"):
+        if _SCRATCH.fullmatch(left.name) and left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def sweep_placeholder(placeholder: Path, folder: Path) -> None:
@@ -144,13 +159,16 @@ def _earlier(folder: Path, key: str) -> list[Attempt]:
     return []
 
 
-def _sweep(folder: Path) -> None:
-    """Take away what an earlier attempt left: its results must never pass for this one's."""
+def _swap_in(scratch: Path, folder: Path) -> None:
+    """Let the files of `scratch` take the place of all that an earlier attempt left; that needs no room on the disk."""
     for left in folder.iterdir():
         if left.is_dir() and not left.is_symlink():
             shutil.rmtree(left, ignore_errors=True)
-        elif left.name != LOCK:
+        elif left.name not in (LOCK, STATE):
             left.unlink(missing_ok=True)
+    for item in sorted(scratch.iterdir(), key=lambda item: item.name == STATE):
+        if item.name != LOCK:
+            os.replace(item, folder / item.name)
 
 
 def _prepend_log(folder: Path, lost: Sequence[Attempt]) -> None:

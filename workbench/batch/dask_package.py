@@ -5,11 +5,13 @@ A zip with limits, written and read by one set of rules. No pickle: what comes b
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from workbench.batch.job import EXECUTED, LOCK, LOG, RECORDS, REPORT, RESULTS, STATE
@@ -18,6 +20,7 @@ from workbench.errors import WorkbenchError
 MOST_BYTES = 256 << 20  # of all files of a job, unpacked: as much as a single artefact in a run bundle
 MOST_FILES = 2_000
 _FIRST = (STATE, "outcome.json", RESULTS, RECORDS, LOG, EXECUTED)  # what a job must not come back without
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 _PART = re.compile(r"(?!\.\.?$)[^/\\\x00-\x1f]{1,200}")
 
 
@@ -46,8 +49,29 @@ def pack(folder: Path, leave: Iterable[str] = (LOCK, REPORT)) -> tuple[bytes, li
     return stream.getvalue(), sorted(beyond)
 
 
+class UnwrittenError(WorkbenchError):
+    """The disk here took no more: whoever sent the files is not to blame, nor can send better ones."""
+
+
+@contextlib.contextmanager
+def told_as_ours(folder: Path) -> Iterator[None]:
+    """Raise UnwrittenError where the disk here is why files below `folder` cannot be written."""
+    try:
+        yield
+    except WorkbenchError as error:
+        raise UnwrittenError(str(error)) from None
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        told = f"what came back could not be written below {folder.parent} ({error.strerror})"
+        raise UnwrittenError(f"{told}: make room there, and run the batch again") from None
+
+
 def unpack(data: bytes, folder: Path) -> None:
-    """Write the files of a zip below `folder`. Raises WorkbenchError for one that `pack` would not have made."""
+    """Write the files of a zip below `folder`.
+
+    Raises WorkbenchError for one that `pack` would not have made, UnwrittenError where the disk is full.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
@@ -59,8 +83,9 @@ def unpack(data: bytes, folder: Path) -> None:
                 with archive.open(entry) as stream:
                     content = stream.read(entry.file_size + 1)  # one more reaches the end, and the checksum there
                 path = folder / entry.filename
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+                with told_as_ours(folder):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(content)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError, NotImplementedError) as error:
         raise WorkbenchError(f"a job's files arrived damaged ({error})") from None
 
