@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import sys
+import threading
 
 _PR_SET_PDEATHSIG = 1  # see prctl(2)
 
@@ -23,3 +25,25 @@ def end_with_parent(parent: int | None = None) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != expected:  # it died before the request
         os._exit(1)
+
+
+def end_with_ancestor(process: int) -> None:
+    """End this process when `process` ends, which need not be its parent: a tool's script may stand between them.
+
+    A thread waits for it, so no signal is needed. Ends at once where it has ended already. Does nothing on other
+    systems than Linux.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        watched = os.pidfd_open(process)
+    except ProcessLookupError:
+        os._exit(1)
+    except OSError:  # this Linux has none
+        return
+
+    def wait() -> None:
+        select.select([watched], [], [])
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -34,9 +34,9 @@ class Counting:
             raise WorkbenchError(ability.reason)
         self._file, errors = folder / "bpftrace.txt", folder / "bpftrace.errors"
         with self._file.open("wb") as out, errors.open("wb") as told:
-            self._process = subprocess.Popen(
-                ["bpftrace", "-e", PROGRAM.format(process=process)], stdin=subprocess.DEVNULL, stdout=out, stderr=told
-            )
+            # -p: it ends with the process, which ends with this one, however that ends.
+            command = ["bpftrace", "-p", str(process), "-e", PROGRAM.format(process=process)]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=told)
         deadline = time.monotonic() + START_S
         while b"Attaching" not in self._file.read_bytes() and self._process.poll() is None:
             if time.monotonic() > deadline:

@@ -2,7 +2,8 @@
 
 MODE ``watch`` runs the subject for a while with no profiler in the process, notes page faults by phase and memory by
 calls. MODE ``track`` runs it under memray, then joins memray's records with the code map, which only this process has.
-MODE ``run`` only runs it, for a tool around the process. PARENT is the process id of the starter, with which it ends.
+MODE ``run`` only runs it, for a tool around the process. PARENT is the process id of the starter, with which it ends;
+it is negative where a tool's script stands between them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 from workbench.errors import InputError, WorkbenchError
 from workbench.measure.memory import forget_highest, highest_bytes, resident_bytes
-from workbench.parent import end_with_parent
+from workbench.parent import end_with_ancestor, end_with_parent
 from workbench.profile.memory_facts import Tracked
 from workbench.profile.memory_job import JOB, PHASES, RESULT, SCRATCH_TRACE, TRACE, MemoryJob
 from workbench.profile.memory_subject import Subject, subject_of
@@ -265,8 +266,11 @@ def _fields(frame: Any) -> tuple[str, str, int]:
 
 
 if __name__ == "__main__":
-    if sys.argv[3] != "0":  # the starter is a script of another tool's
-        end_with_parent(int(sys.argv[3]))
+    starter = int(sys.argv[3])
+    if starter < 0:  # it started a script of another tool's, which started this
+        end_with_ancestor(-starter)
+    else:
+        end_with_parent(starter)
     main(Path(sys.argv[1]), sys.argv[2])
     sys.stdout.flush()
     os._exit(0)  # what a function left behind, as threads that never end, must not keep the process

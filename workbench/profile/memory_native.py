@@ -75,7 +75,7 @@ def _finished(status: int, folder: Path, tool: str) -> None:
 
 def _heaptrack(asked: Asked, folder: Path) -> tuple[str, Path]:
     """Record with heaptrack; return its summary of the whole process, and its file."""
-    command = ["heaptrack", "-o", str(folder / "heaptrack"), *_child(folder), str(0)]
+    command = ["heaptrack", "-o", str(folder / "heaptrack"), *_child(folder), str(-os.getpid())]
     _finished(run_command(command, folder, asked.job.title), folder, "heaptrack")
     file = next(iter(sorted(folder.glob("heaptrack.*"))), None)
     if file is None:

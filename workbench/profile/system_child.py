@@ -180,7 +180,7 @@ def _add(sums: dict[str, float], counts: dict[str, float]) -> None:
 
 
 def _counted(work: Work, size: int) -> dict[str, float]:
-    """Return what one run took and caused, of all its threads."""
+    """Return what one run took and caused, of all its threads; migrations and the run queue, of the first one only."""
     work.prepare(size)
     before, moved, queued = resource.getrusage(resource.RUSAGE_SELF), _migrations(), _queued_ns()
     began = time.perf_counter_ns()

@@ -1,5 +1,8 @@
 """What strace writes becomes calls with their makers, between the marks and nowhere else."""
 
+import pytest
+
+from workbench.errors import WorkbenchError
 from workbench.profile import bpf
 from workbench.profile.counted import Line
 from workbench.profile.strace import read
@@ -124,3 +127,20 @@ def test_bpftrace_tells_counts_and_why_it_does_not(tmp_path):
     errors = "ERROR: couldn't set RLIMIT_MEMLOCK\nstdin:1:1-34: ERROR: tracepoint not found: raw_syscalls:sys_enter\n"
     assert "where no debugfs is mounted" in bpf.why(errors, tmp_path / "absent")
     assert bpf.why(errors, tmp_path) == "tracepoint not found: raw_syscalls:sys_enter"
+
+
+def test_bpftrace_ends_with_the_process_that_it_counts(tmp_path, monkeypatch):
+    commands = []
+
+    class Ended:
+        def __init__(self, command, **options):
+            commands.append(command)
+
+        def poll(self):
+            return 1
+
+    monkeypatch.setattr(bpf.abilities, "bpftrace", lambda: bpf.abilities.Ability("bpftrace", True, ""))
+    monkeypatch.setattr(bpf.subprocess, "Popen", Ended)
+    with pytest.raises(WorkbenchError, match="bpftrace says"):
+        bpf.Counting(4711, tmp_path)
+    assert commands[0][1:3] == ["-p", "4711"]
