@@ -4,7 +4,7 @@ import pytest
 
 from workbench import workloads
 from workbench.measure.timing_lock import lock_path
-from workbench.profile import contention, memory, system
+from workbench.profile import contention, cpu, memory, system
 
 
 class SeenError(Exception):
@@ -16,9 +16,10 @@ class SeenError(Exception):
     [
         (system, "watch", lambda: system.profile_system("order_book", "aligned", workload=EVENTS)),
         (contention, "watch", lambda: contention.profile_contention("message_queue", "lock_free", workload=EVENTS)),
+        (cpu, "_sample", lambda: cpu.profile_cpu("order_book", "aligned", workload=EVENTS)),
         (memory, "execute", lambda: memory.profile_memory("order_book/aligned", workload=EVENTS)),
     ],
-    ids=["system", "contention", "memory"],
+    ids=["system", "contention", "cpu", "memory"],
 )
 def test_the_lock_is_held_while_something_is_watched(monkeypatch, room, name, run):
     def watch(*given, **options):
@@ -27,7 +28,7 @@ def test_the_lock_is_held_while_something_is_watched(monkeypatch, room, name, ru
         raise SeenError(lock_path().read_text())
 
     monkeypatch.setattr(room, name, watch)
-    with pytest.raises(SeenError, match=f"{room.__name__.rpartition('.')[2]}.* of"):
+    with pytest.raises(SeenError, match=r"(system profile|contention|memory|time by line) of"):
         run()
 
 

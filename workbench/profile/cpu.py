@@ -9,6 +9,7 @@ import time
 from typing import Any, NamedTuple
 
 from workbench.errors import InputError
+from workbench.measure.timing_lock import held_timing_lock
 from workbench.profile import sampler
 from workbench.profile.attribute import profile_of
 from workbench.profile.profile import Profile
@@ -55,7 +56,8 @@ def profile_cpu(
     proofs = target.proofs()
     same = all(proof.same for proof in proofs)
     function = target.function if same else target.with_lines()
-    samples, slowdown = _sample(target, function, seconds, rate_per_s, clock)
+    with held_timing_lock(f"time by line of {target.title}"):
+        samples, slowdown = _sample(target, function, seconds, rate_per_s, clock)
     profile = profile_of(samples, target.title)
     if not same:
         difference = next(proof.badge for proof in proofs if not proof.same)
