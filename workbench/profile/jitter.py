@@ -28,7 +28,7 @@ from kernels.machine.atomics import RELAXED
 from kernels.machine.cycles import read_cycles
 from kernels.machine.memory import aligned
 from kernels.probe import HIGHEST_NS, SCALE_BITS
-from workbench.errors import InputError, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.measure.clock import measure_clock
 
 THRESHOLD_NS = 1_000
@@ -174,24 +174,6 @@ class Watch:
             steal_s=max(0.0, steal_s(self._core) - self._steal_before),
             percentiles_ns={p: float(v) for p, v in zip(PERCENTILES, values, strict=True)} if gaps else {},
         )
-
-
-def measure_jitter(core: int | None = None, seconds: float = 1.0, threshold_ns: int = THRESHOLD_NS) -> Jitter:
-    """Watch `core` (the last one that this thread may use when None) for `seconds`, with nothing of ours on it.
-
-    Raises InputError for what cannot be asked, WorkbenchError where gaps cannot be measured here.
-    """
-    if not 0 < seconds <= 3600:
-        raise InputError(f"{seconds} s of jitter cannot be watched: give 0 .. 3600")
-    if not 100 <= threshold_ns <= 10**9:
-        raise InputError(f"{threshold_ns} ns is no threshold for gaps: give 100 .. 1000000000")
-    allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    chosen = core if core is not None else allowed[-1] if allowed else None
-    if chosen is None:
-        raise WorkbenchError("this system cannot pin a thread to a core, so gaps cannot be measured")
-    if chosen not in allowed:
-        raise InputError(f"core {chosen} may not be used: there are {', '.join(map(str, allowed))}")
-    return Watch(chosen, seconds=seconds, threshold_ns=threshold_ns).wait()
 
 
 @contextlib.contextmanager
