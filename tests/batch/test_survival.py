@@ -64,30 +64,46 @@ def wait_for_the_end_of_all_in(place):
         time.sleep(0.05)
 
 
+# Job 0 waits until there was one kill, job 1 until there were two: so no kill ever comes too late.
+WAIT = """
+import pathlib, time
+place = pathlib.Path({place!r})
+while len(list(place.glob("killed-*"))) <= number:
+    (place / "waits").touch()
+    time.sleep(0.05)
+"""
+
+
 @needs_linux
 def test_a_batch_that_is_killed_three_times_ends_as_if_it_had_not(tmp_path):
     good = WRITE_RESULTS.format(tests=TESTS, baseline=None)
-    write_notebook(tmp_path / "good.ipynb", "import time; time.sleep(0.2)", good)
+    write_notebook(tmp_path / "good.ipynb", WAIT.format(place=str(tmp_path)), good)
     (tmp_path / "plan.toml").write_text(
         BESIDE + '[[job]]\nnotebook = "good.ipynb"\ntimes = false\ngrid = { number = [0, 1, 2, 3] }\n'
     )
     chance, broken_off, batch = random.Random(), set(), tmp_path / "out" / "b"
     finished = {}
-    for _ in range(3):
+    for kill in range(3):
         process = start(tmp_path)
-        for _ in range(chance.randint(4, 10)):  # lines of its log: it comes some way every time
-            process.stderr.readline()  # nothing, where it has ended: then it was too fast to be killed
-        time.sleep(chance.uniform(0, 1))
+        deadline = time.monotonic() + 240
+        while not (tmp_path / "waits").exists():  # a job is in its notebook, and stays there
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        time.sleep(chance.uniform(0, 2))  # the others are wherever they are
         process.send_signal(signal.SIGKILL)
         process.communicate()
         wait_for_the_end_of_all_in(tmp_path)
         check_nothing_is_torn(batch)
-        states = states_of(batch)
+        (tmp_path / "waits").unlink()
+        (tmp_path / f"killed-{kill}").touch()
+        states, before = states_of(batch), len(broken_off)
         broken_off |= {(folder, state["started"]) for folder, state in states.items() if state["status"] == "running"}
+        assert len(broken_off) > before, "it was killed at work"
         now_finished = {folder: state for folder, state in states.items() if state["status"] == "finished"}
         assert {folder: now_finished[folder] for folder in finished} == finished, "a finished job was done again"
         finished = now_finished
 
+    (tmp_path / "killed-last").touch()
     code, out, errors = finish(start(tmp_path, "--json"))
     assert code == 0, errors
     check_nothing_is_torn(batch)
