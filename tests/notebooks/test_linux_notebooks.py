@@ -71,11 +71,16 @@ def test_a_clean_kernel_without_any_tool(tmp_path):
 
 
 def test_a_planted_lock_convoy_is_named_without_strace(tmp_path, two_cores):
-    profile, outcome = run("concurrency", tmp_path / "job", module=str(PLANTED / "planted_convoy"), trace=False)
+    for attempt in range(4):  # where other tests take the second core, the threads may never meet
+        folder = tmp_path / str(attempt) / "job"
+        folder.parent.mkdir()
+        profile, outcome = run("concurrency", folder, module=str(PLANTED / "planted_convoy"), trace=False)
+        assert "clean" not in outcome.headline
+        if "lock convoy with" in outcome.headline:
+            break
     assert "baseline has a lock convoy with 2 threads" in outcome.headline
-    assert "clean" not in outcome.headline
     assert any("of its time waiting for a lock" in sentence for sentence in outcome.findings)
-    kept = [json.loads(file.read_text())["schema"] for file in sorted((tmp_path / "job" / "records").glob("*.json"))]
+    kept = [json.loads(file.read_text())["schema"] for file in sorted((folder / "records").glob("*.json"))]
     assert profile.profile_kind == "contention" and kept == ["workbench/run/2"] * 2
 
 
