@@ -46,7 +46,9 @@ def run(path, folder, store, **parameters):
     command = [sys.executable, "-m", "workbench", "run-job", str(folder / "params.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=800)
     state = read_state(folder)
-    assert done.returncode == 0, (done.stderr, state and state.failure)
+    assert state.status == "finished", (done.stderr, state.failure)
+    told = read_outcome(folder)
+    assert done.returncode == (told.exit_code if told else 0), done.stderr
     assert (folder / EXECUTED).is_file() and (folder / REPORT).is_file()
     assert json.loads(done.stdout.splitlines()[-1])["cell"] == state.cells
     results = record.read(folder / "results.json")

@@ -52,7 +52,7 @@ def counted():
 
 
 @njit
-def planted(values):
+def planted_sum(values):
     total = 0.0
     for i in range(values.shape[0]):
         total += 1.0 / values[i]
@@ -69,7 +69,7 @@ def other(values):
 
 @pytest.fixture(scope="module")
 def sampled():
-    return profile_cpu(planted, np.ones(50_000), seconds=0.2)
+    return profile_cpu(planted_sum, np.ones(50_000), seconds=0.2)
 
 
 @pytest.mark.parametrize("name", ["stacked", "counted"])
@@ -123,11 +123,11 @@ def test_the_map_names_each_run_of_code_by_its_line(sampled):
     rows = [row.split(" ", 2) for row in perf_map(sampled).splitlines()]
     runs = sorted((int(begin, 16), int(size, 16), name) for begin, size, name in rows)
     assert all(begin + size <= after for (begin, size, _), (after, _, _) in itertools.pairwise(runs))
-    mine = [name for _, _, name in runs if name.startswith("planted:")]
-    first = planted.py_func.__code__.co_firstlineno
-    assert f"planted:test_formats.py:{first + 3}" in mine
-    assert all(name.startswith("planted:test_formats.py:") for name in mine)
-    assert any(name == "planted (called from Python)" for _, _, name in runs)
+    mine = [name for _, _, name in runs if name.startswith("planted_sum:")]
+    first = planted_sum.py_func.__code__.co_firstlineno
+    assert f"planted_sum:test_formats.py:{first + 3}" in mine
+    assert all(name.startswith("planted_sum:test_formats.py:") for name in mine)
+    assert any(name == "planted_sum (called from Python)" for _, _, name in runs)
 
 
 def read_jitdump(data):
@@ -162,11 +162,11 @@ def test_a_jitdump_holds_the_code_in_memory_and_its_lines_come_first(sampled):
             assert (pid, same) == (os.getpid(), address) and number not in numbers
             numbers.add(number)
             found[address] = (name, code)
-            assert address in lines or name != "planted", "the lines of a function stand before its code"
+            assert address in lines or name != "planted_sum", "the lines of a function stand before its code"
     placed = {each.begin: each for each in machine_code(sampled)}
     assert found == {begin: (each.name, each.code) for begin, each in placed.items()}
-    begin = next(begin for begin, (name, _) in found.items() if name == "planted")
-    first = planted.py_func.__code__.co_firstlineno
+    begin = next(begin for begin, (name, _) in found.items() if name == "planted_sum")
+    first = planted_sum.py_func.__code__.co_firstlineno
     assert {line for _, _, line in lines[begin]} >= {first + 3}
     assert {file for _, file, _ in lines[begin]} == {__file__}
     assert [place for place, _, _ in lines[begin]] == sorted(place for place, _, _ in lines[begin])
@@ -175,10 +175,10 @@ def test_a_jitdump_holds_the_code_in_memory_and_its_lines_come_first(sampled):
 def test_a_folder_is_given_the_formats_that_fit(sampled, counted, tmp_path):
     written = formats.write_all(sampled, tmp_path / "cpu")
     assert [path.name.replace(str(os.getpid()), "PID") for path in written] == [
-        "planted-cpu.html",
-        "planted-cpu.speedscope.json",
-        "planted-cpu.collapsed.txt",
-        "planted-cpu.trace.json",
+        "planted_sum-cpu.html",
+        "planted_sum-cpu.speedscope.json",
+        "planted_sum-cpu.collapsed.txt",
+        "planted_sum-cpu.trace.json",
         "perf-PID.map",
         "jit-PID.dump",
     ]
@@ -225,7 +225,7 @@ def test_a_finished_dump_is_whole_however_it_was_begun(sampled, tmp_path, monkey
             formats.begin(tmp_path)
         assert (tmp_path / f"jit-{os.getpid()}.dump").stat().st_size == 40
     assert len(formats.write_all(sampled, tmp_path)) == 6
-    check_written(tmp_path, "planted")
+    check_written(tmp_path, "planted_sum")
 
 
 def forbidden(*arguments, **options):
@@ -238,7 +238,7 @@ def test_two_profiles_of_one_process_have_one_dump_with_the_lines_of_both(tmp_pa
 
     def take(name, **options):
         assert (tmp_path / f"jit-{os.getpid()}.dump").is_file(), "perf is told before anything is compiled"
-        function = {"toy/a": planted, "toy/b": other}[name]
+        function = {"toy/a": planted_sum, "toy/b": other}[name]
         function(np.ones(10))
         begun.append(name)
         found = Profile(name, "cpu", overhead={"run_s": 1.0})
@@ -248,7 +248,7 @@ def test_two_profiles_of_one_process_have_one_dump_with_the_lines_of_both(tmp_pa
     monkeypatch.setattr("workbench.profile.run.profile", take)
     deliver_against("cpu", "toy/b", "toy/a", tmp_path, True)
     assert begun == ["toy/a", "toy/b"] and len(list(tmp_path.iterdir())) == 2 * 4 + 2 + 1
-    check_written(tmp_path, "planted", "other")
+    check_written(tmp_path, "planted_sum", "other")
 
 
 @pytest.mark.valgrind
@@ -277,13 +277,13 @@ from numba import njit
 from workbench.profile.cpu import profile_cpu
 
 @njit
-def planted(values):
+def planted_sum(values):
     total = 0.0
     for i in range(values.shape[0]):
         total += 1.0 / values[i]  # hot
     return total
 
-formats.write_all(profile_cpu(planted, np.ones(100_000), seconds=1.0), folder)
+formats.write_all(profile_cpu(planted_sum, np.ones(100_000), seconds=1.0), folder)
 """
 
 
@@ -304,8 +304,8 @@ def test_perf_names_lines_by_the_jitdump_and_by_the_map(tmp_path):
         pytest.skip("perf may not record here")
     perf("record", "-e", "cpu-clock", "-k", "mono", "-F", "999", "-o", recorded, sys.executable, program, tmp_path)
     perf("inject", "--jit", "-i", recorded, "-o", tmp_path / "injected.data")
-    told = perf("script", "-i", tmp_path / "injected.data", "-S", "planted", "-F", "ip,sym,srcline").splitlines()
-    places = [after.strip() for line, after in itertools.pairwise(told) if line.endswith(" planted")]
+    told = perf("script", "-i", tmp_path / "injected.data", "-S", "planted_sum", "-F", "ip,sym,srcline").splitlines()
+    places = [after.strip() for line, after in itertools.pairwise(told) if line.endswith(" planted_sum")]
     wanted = {
         f"program.py:{line}" for line, text in enumerate(PROGRAM.splitlines(), 1) if "for i" in text or "# hot" in text
     }
@@ -320,6 +320,6 @@ def test_perf_names_lines_by_the_jitdump_and_by_the_map(tmp_path):
         symbols = perf("script", "-i", recorded, "-F", "ip,sym").splitlines()
     finally:
         linked.unlink()
-    named = [line.split(maxsplit=1)[1] for line in symbols if " planted:" in line]
+    named = [line.split(maxsplit=1)[1] for line in symbols if " planted_sum:" in line]
     assert len(named) >= 0.9 * len(places)
-    assert sum(name.removeprefix("planted:") in wanted for name in named) > 0.95 * len(named)
+    assert sum(name.removeprefix("planted_sum:") in wanted for name in named) > 0.95 * len(named)
