@@ -105,7 +105,9 @@ def _convoy(
     switches = here.get("watched_voluntary_switches_per_operation", 0.0)
     before = one.get("watched_voluntary_switches_per_operation", 0.0)
     spent_ns = here.get("watched_ns_per_operation", 0.0)
-    in_futex = here.get("waiting_in_futex_share", 0.0) if here.get("looks", 0.0) >= LOOKS else 0.0
+    looked = here.get("looks", 0.0) >= LOOKS
+    in_futex = here.get("waiting_in_futex_share", 0.0) if looked else 0.0
+    elsewhere = sum(share for name, share in here.items() if name.startswith("waiting_in_") and "_futex_" not in name)
     ratio = speed_up(here, one)
     sleeps_often = spent_ns > 0 and switches * SWITCH_NS >= WAITING_SHARE * spent_ns and switches >= 10 * before
     if not (sleeps_often or in_futex >= FUTEX_SHARE) or (ratio is not None and ratio >= SCALES * threads):
@@ -115,16 +117,15 @@ def _convoy(
     futex, pauses = here.get("futex_calls_per_operation"), here.get("sleeping_calls_per_operation", 0.0)
     seen = f", {100 * in_futex:.0f} % of its time waiting for a lock" if in_futex else ""
     counted = f", with {futex:.2g} futex calls an operation" if futex else ""
-    if in_futex >= FUTEX_SHARE or (
-        futex is not None and futex >= pauses and futex * SWITCH_NS >= WAITING_SHARE * spent_ns
-    ):
+    at_a_lock = in_futex >= FUTEX_SHARE or (futex is None and in_futex > elsewhere)  # it sleeps, and that is where
+    if at_a_lock or (futex is not None and futex >= pauses and futex * SWITCH_NS >= WAITING_SHARE * spent_ns):
         at = f" at {where}" if where else ""
         sentence = f"{variant} has a lock convoy{at}: {told}{seen}{counted}. The lock is held for long, or taken often."
         return Finding("lock convoy", variant, threads, sentence)
-    if futex is None and "looks" not in here:
+    if futex is None and not (looked and elsewhere):
         sentence = (
-            f"{variant} waits: {told}. Whether at a lock (a convoy) or in a pause of its own, strace would tell, which "
-            "is missing."
+            f"{variant} waits: {told}. Whether at a lock (a convoy) or in a pause of its own was not seen: strace "
+            "would tell, or watching for longer."
         )
         return Finding("waiting", variant, threads, sentence, sure=False)
     sentence = f"{variant} waits in pauses of its own: {told}, not at a lock."

@@ -61,6 +61,19 @@ def test_threads_seen_waiting_at_futexes_need_no_strace():
     assert kinds(profile) == [], "five looks say nothing"
 
 
+def test_who_sleeps_and_was_seen_at_locks_only_stands_in_line_there_on_a_busy_machine_too():
+    point = {name: value for name, value in CONVOY.items() if name != "futex_calls_per_operation"}
+    seen = {"waiting_in_futex_share": 0.04, "looks": 500.0}
+    profile = a_contention_profile(("locked", 1, 1e6, {}), ("locked", 2, 0.8e6, point | seen))
+    here = profile.measured["locked with 2 threads"]
+    del here["futex_calls_per_operation"]
+    assert kinds(profile) == [("lock convoy", "locked", True)]
+    here["waiting_in_clock_nanosleep_share"] = 0.2
+    assert kinds(profile) == [("waiting", "locked", True)], "most of its sleep is elsewhere"
+    here.update({"waiting_in_futex_share": 0.0, "waiting_in_clock_nanosleep_share": 0.0})
+    assert kinds(profile) == [("waiting", "locked", False)], "nobody saw it wait"
+
+
 def test_lost_exchanges_are_true_sharing():
     retried = {"cas_retries_per_operation": 0.4}
     profile = a_contention_profile(("free", 1, 1e6, {"cas_retries_per_operation": 0.0}), ("free", 2, 0.7e6, retried))
